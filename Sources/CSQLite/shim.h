@@ -1,0 +1,3 @@
+/* The platform's SQLite, as the vault's application uses it. */
+#pragma once
+#include <sqlite3.h>

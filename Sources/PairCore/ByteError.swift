@@ -1,0 +1,13 @@
+/// Why bytes are not what a decoder expected.
+package enum ByteError: Error, Hashable, Sendable {
+    case tooShort(field: StaticName, needed: Int, available: Int)
+    case trailing(byteCount: Int)
+    case outOfRange(field: StaticName, value: UInt64)
+    case notText(field: StaticName)
+
+    /// The name of a field, known when the program is built.
+    package struct StaticName: Hashable, Sendable, ExpressibleByStringLiteral {
+        package let text: String
+        package init(stringLiteral value: StaticString) { self.text = "\(value)" }
+    }
+}

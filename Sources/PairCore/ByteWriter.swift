@@ -1,0 +1,50 @@
+/// Writes what ``ByteReader`` reads.
+package struct ByteWriter: Sendable {
+    package private(set) var bytes: [UInt8] = []
+
+    package init(reserving byteCount: Int = 0) { self.bytes.reserveCapacity(byteCount) }
+
+    package mutating func bytes(_ bytes: some Sequence<UInt8>) {
+        self.bytes.append(contentsOf: bytes)
+    }
+
+    package mutating func u8(_ value: UInt8) { self.bytes.append(value) }
+    package mutating func u16(_ value: UInt16) { self.word(UInt64(value), 2) }
+    package mutating func u32(_ value: UInt32) { self.word(UInt64(value), 4) }
+    package mutating func u64(_ value: UInt64) { self.word(value, 8) }
+    package mutating func i64(_ value: Int64) { self.word(UInt64(bitPattern: value), 8) }
+    package mutating func bool(_ value: Bool) { self.u8(value ? 1 : 0) }
+
+    /// A u32 length and the bytes.
+    package mutating func block(_ block: some Collection<UInt8>) {
+        self.u32(UInt32(block.count))
+        self.bytes.append(contentsOf: block)
+    }
+
+    /// A u32 length and the text in UTF-8.
+    package mutating func text(_ text: String) { self.block(text.utf8) }
+
+    package mutating func identifier(_ identifier: some RandomIdentifier) {
+        self.u64(identifier.high)
+        self.u64(identifier.low)
+    }
+
+    package mutating func digest(_ digest: VaultDigest) {
+        self.u64(digest.lanes.0)
+        self.u64(digest.lanes.1)
+        self.u64(digest.lanes.2)
+        self.u64(digest.lanes.3)
+    }
+
+    package mutating func position(_ position: Position) {
+        self.u64(position.epoch.rawValue)
+        self.u64(position.txid.rawValue)
+        self.digest(position.digest)
+    }
+
+    private mutating func word(_ value: UInt64, _ count: Int) {
+        for shift in 0..<count {
+            self.bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * shift)))
+        }
+    }
+}
