@@ -136,7 +136,7 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: strict),
-        .testTarget(name: "PairHostTests", dependencies: ["PairHost"], swiftSettings: strict),
+        .testTarget(name: "PairHostTests", dependencies: ["PairCore", "PairHost"], swiftSettings: strict),
         .testTarget(
             name: "PairDaemonTests", dependencies: ["PairCore", "PairDaemon"],
             swiftSettings: strict),

@@ -1,5 +1,5 @@
 import Glibc
-import PairCore
+package import PairCore
 
 /// Keeps exactly one of `gate-open` and `gate-closed` in the run-time folder, for systemd's path
 /// units (systemd.path(5)).

@@ -30,7 +30,7 @@ package enum Machine {
     /// Resident memory and processor time of this process.
     package static func usage() -> (residentBytes: Int, processorTime: Duration) {
         var usage = rusage()
-        _ = getrusage(__rusage_who_t(rawValue: 0), &usage)
+        _ = getrusage(RUSAGE_SELF.rawValue, &usage)
         let micros =
             Int64(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1_000_000
             + Int64(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)
@@ -43,7 +43,8 @@ package enum Machine {
     package static func space(at path: String) -> (free: UInt64, total: UInt64)? {
         var stat = statvfs()
         guard statvfs(path, &stat) == 0 else { return nil }
-        return (UInt64(stat.f_bavail) * stat.f_frsize, UInt64(stat.f_blocks) * stat.f_frsize)
+        let unit = UInt64(stat.f_frsize)
+        return (UInt64(stat.f_bavail) * unit, UInt64(stat.f_blocks) * unit)
     }
 
     private static func firstLine(of path: String) -> String {
