@@ -113,7 +113,7 @@ package struct PairDescription: Hashable, Sendable, Codable {
     /// `nil` while the node is not paired.
     package var pair: String?
     package var name: String
-    /// Of the pair; the same four groups on both nodes. `nil` while the node is not paired.
+    /// Of the pair, the same four groups on both nodes; `nil` while the node is not paired.
     package var fingerprint: String?
     package var local: Member
     package var peer: Member?
