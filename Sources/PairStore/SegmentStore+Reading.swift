@@ -20,6 +20,11 @@ extension SegmentStore {
     package struct Entry: Hashable, Sendable {
         package var anchor: WALAnchor
         package var position: Position
+
+        package init(anchor: WALAnchor, position: Position) {
+            self.anchor = anchor
+            self.position = position
+        }
     }
 
     /// Whether everything that follows `txid` is kept, from a boundary of segments on.
