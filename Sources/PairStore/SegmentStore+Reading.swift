@@ -50,7 +50,8 @@ extension SegmentStore {
     /// are returned as they are, so that a transaction of any size passes piece by piece. Parts
     /// whose closing part is not in the log yet are not returned.
     package func segments(
-        after cursor: Cursor, maxBytes: Int
+        after cursor: Cursor,
+        maxBytes: Int
     ) throws(SegmentStoreError) -> [[UInt8]] {
         try self.exclusively { state throws(SegmentStoreError) in
             guard let start = state.start, let newest = state.newest,
@@ -60,7 +61,10 @@ extension SegmentStore {
             guard cursor.txid < newest.txid else { return found }
             var place = cursor
             var size = 0
-            try state.walk(after: cursor.txid) { file, record, descriptor throws(SegmentStoreError) in
+            try state.walk(after: cursor.txid) {
+                file,
+                record,
+                descriptor throws(SegmentStoreError) in
                 let header = record.segment
                 guard header.last > place.txid else { return .goOn }
                 // Open parts at the end of the log wait for their closing part.
