@@ -93,7 +93,7 @@ final class LogSink: Sendable {
     }
 
     private func post(_ message: LogMessage) {
-        self.connection.send(type: message.kind.rawValue, bytes: message.payload)
+        self.connection.send(type: message.kind.rawValue, payload: message.payload)
     }
 
     private func fail(_ reason: String) {

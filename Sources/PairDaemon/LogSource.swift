@@ -124,13 +124,13 @@ final class LogSource: Sendable {
     }
 
     func post(_ message: LogMessage) {
-        self.connection.send(type: message.kind.rawValue, bytes: message.payload)
+        self.connection.send(type: message.kind.rawValue, payload: message.payload)
     }
 
     private func send(_ bytes: [UInt8], _ header: SegmentHeader, _ state: inout State) {
         state.window.send(bytes.count)
         state.cursor.advance(past: header)
-        self.connection.send(type: LogMessage.Kind.segment.rawValue, bytes: bytes)
+        self.connection.send(type: LogMessage.Kind.segment.rawValue, payload: bytes)
     }
 
     private func take(_ progress: LogMessage.Progress) {
