@@ -160,6 +160,7 @@ final class NodeLoop {
         if old.gate != gate || !self.shell.gateFilesShown {
             self.showGate(gate)
         }
+        self.shell.view.show(isPeerUp: self.controlLink != nil)
         guard old != facts else { return }
         self.shell.view.publish(facts)
         if old.gate != gate {

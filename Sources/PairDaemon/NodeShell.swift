@@ -77,6 +77,7 @@ final class NodeView: Sendable {
     private struct State {
         var facts = Facts()
         var lastTurn: Instant?
+        var isPeerUp = false
     }
 
     private let inner = Mutex(State())
@@ -87,8 +88,12 @@ final class NodeView: Sendable {
 
     func completeTurn(at now: Instant) { self.inner.withLock { $0.lastTurn = now } }
 
-    /// Whether the loop has completed no turn for more than 3 s.
-    func isStalled(at now: Instant) -> Bool {
-        self.inner.withLock { $0.lastTurn.map { now - $0 > .seconds(3) } ?? false }
+    /// How long ago the loop last completed a turn.
+    func silence(at now: Instant) -> Duration {
+        self.inner.withLock { $0.lastTurn.map { now - $0 } ?? .zero }
     }
+
+    var isPeerUp: Bool { self.inner.withLock { $0.isPeerUp } }
+
+    func show(isPeerUp: Bool) { self.inner.withLock { $0.isPeerUp = isPeerUp } }
 }
