@@ -86,8 +86,7 @@ let package = Package(
             swiftSettings: strict),
         // Starts, breaks and inspects real daemons on loopback; sees what an operator sees.
         .target(
-            name: "PairLab", dependencies: ["PairCore", "PairWire", "PairNet"],
-            swiftSettings: strict),
+            name: "PairLab", dependencies: ["PairCore", "PairWire"], swiftSettings: strict),
 
         // Executables: parse, call, exit.
         .executableTarget(
@@ -99,7 +98,7 @@ let package = Package(
         .executableTarget(
             name: "pairctl",
             dependencies: [
-                "PairCore", "PairWire", "PairNet",
+                "PairCore", "PairWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
