@@ -1,3 +1,4 @@
+import Logging
 import PairCore
 import PairNet
 import PairStore

@@ -48,7 +48,7 @@ final class NodeLoop {
         case failed(String)
 
         struct Attaching {
-            var mode: AttachMode
+            var mode: Vault.AttachMode
             var isUnderWay: Bool
             var nextTry: Instant
             var reason: String?
@@ -145,7 +145,7 @@ final class NodeLoop {
         self.checkEquality(now)
         self.checkStall(now)
         self.checkEnabling(now)
-        self.shell.vault.log?.trim()
+        self.shell.vault.log.trim()
         self.answerThoseWhoWait()
         if self.shell.notifier.watchdogInterval != nil { self.shell.notifier.watchdog() }
     }
