@@ -63,7 +63,9 @@ extension VaultFiles {
         try self.set(lock, kind == .shared ? F_RDLCK : F_WRLCK, WALINDEX_OFD_SETLK)
     }
 
-    /// Waits for a lock, for as long as it takes. Blocks the thread.
+    /// Waits for a lock, for as long as it takes.
+    ///
+    /// Blocks the thread.
     package func waitForLock(_ lock: VaultLock, _ kind: LockKind) throws(VaultError) {
         _ = try self.set(lock, kind == .shared ? F_RDLCK : F_WRLCK, WALINDEX_OFD_SETLKW)
     }
@@ -105,7 +107,9 @@ extension VaultFiles {
         try Self.set(self.shm, (Self.checkpointByte, 1), F_WRLCK, F_SETLK, path: self.shmPath)
     }
 
-    /// Waits for the checkpoint lock. Never called while WRITE or a read lock is held.
+    /// Waits for the checkpoint lock.
+    ///
+    /// Never called while WRITE or a read lock is held.
     package func waitForCheckpointLock() throws(VaultError) {
         _ = try Self.set(
             self.shm,

@@ -112,7 +112,9 @@ package struct VaultFiles: Sendable {
         return done
     }
 
-    /// Writes all of `bytes` to the WAL. WRITE is held.
+    /// Writes all of `bytes` to the WAL.
+    ///
+    /// WRITE is held.
     package func writeWAL(
         _ bytes: UnsafeRawBufferPointer,
         at byteOffset: Int
@@ -133,7 +135,9 @@ package struct VaultFiles: Sendable {
         }
     }
 
-    /// Makes what the WAL holds durable. After a failure nothing about its content is known.
+    /// Makes what the WAL holds durable.
+    ///
+    /// After a failure nothing about its content is known.
     package func syncWAL() throws(VaultError) {
         guard fdatasync(self.wal) == 0 else {
             throw .system(errno: errno, call: "fdatasync", path: self.walPath)

@@ -87,7 +87,9 @@ package struct WALIndex: Sendable {
         )
     }
 
-    /// Makes `header` what every reader sees. WRITE is held; what it vouches for is written.
+    /// Makes `header` what every reader sees.
+    ///
+    /// WRITE is held; what it vouches for is written.
     package func publish(_ header: Header) {
         var raw = walindex_header()
         raw.change_counter = header.changeCounter
