@@ -46,7 +46,8 @@ final class Monitor<Value>: @unchecked Sendable {
     /// - Parameter timeout: how long at most; without one, for ever.
     /// - Returns: `nil` when the time is up.
     func wait<Answer>(
-        atMost timeout: Duration? = nil, until body: (inout Value) -> Answer?
+        atMost timeout: Duration? = nil,
+        until body: (inout Value) -> Answer?
     ) -> Answer? {
         var deadline = timespec()
         if let timeout {
@@ -82,24 +83,36 @@ enum StoreThread {
         sigfillset(&all)
         pthread_sigmask(SIG_BLOCK, &all, &before)
         let code = pthread_create(
-            &thread, nil,
+            &thread,
+            nil,
             { context in
                 guard let context else { return nil }
                 let work = Unmanaged<Work>.fromOpaque(context).takeRetainedValue()
-                pthread_setname_np(pthread_self(), work.name)
+                Self.name(work.name)
                 work.body()
                 return nil
-            }, work)
+            },
+            work
+        )
         pthread_sigmask(SIG_SETMASK, &before, nil)
         precondition(code == 0, "no thread for \(name): \(code)")
         pthread_detach(thread)
     }
 
+    /// Names the calling thread; without success it keeps its process's name.
+    private static func name(_ name: String) {
+        let descriptor = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        _ = name.withCString { write(descriptor, $0, strlen($0)) }
+        close(descriptor)
+    }
+
     /// Lets `duration` pass on this thread.
     static func pause(_ duration: Duration) {
         let (seconds, attoseconds) = duration.components
-        var request = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
-        while nanosleep(&request, &request) != 0, errno == EINTR {}
+        var left = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+        var request = left
+        while nanosleep(&request, &left) != 0, errno == EINTR { request = left }
     }
 
     private final class Work {

@@ -1,6 +1,6 @@
 internal import Glibc
 package import PairCore
-package import PairWAL
+import PairWAL
 
 /// One committed state of the vault, held readable by a read transaction of our own.
 ///
@@ -25,7 +25,9 @@ package final class Snapshot: Sendable {
     ///
     /// - Throws: `.timedOut` when commits and checkpoints keep slipping in, `.sqlite`, `.system`.
     package init(
-        of files: VaultFiles, through connection: SQLiteConnection, pageSize: PageSize
+        of files: VaultFiles,
+        through connection: SQLiteConnection,
+        pageSize: PageSize
     ) throws(VaultError) {
         var found: (header: WALIndex.Header, backfilled: UInt32)?
         for _ in 0..<1_000 {
@@ -71,7 +73,8 @@ package final class Snapshot: Sendable {
     /// - Parameter bytes: one page long.
     /// - Throws: `.system`.
     package func read(
-        _ page: PageNumber, into bytes: UnsafeMutableRawBufferPointer
+        _ page: PageNumber,
+        into bytes: UnsafeMutableRawBufferPointer
     ) throws(VaultError) {
         let count: Int
         if let frame = self.frame(of: page) {
@@ -95,22 +98,28 @@ package final class Snapshot: Sendable {
         var isMarked = false
         let pagesPerRead = max(1, (1 << 20) / self.pageSize.byteCount)
         let buffer = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: pagesPerRead * self.pageSize.byteCount, alignment: 4_096)
+            byteCount: pagesPerRead * self.pageSize.byteCount,
+            alignment: 4_096
+        )
         defer { buffer.deallocate() }
         var first: UInt32 = 1
         while first <= self.pageCount {
             let count = Int(min(UInt32(pagesPerRead), self.pageCount - first + 1))
             let window = UnsafeMutableRawBufferPointer(
-                rebasing: buffer[..<(count * self.pageSize.byteCount)])
+                rebasing: buffer[..<(count * self.pageSize.byteCount)]
+            )
             let read = try self.files.readDatabase(
-                window, at: (Int(first) - 1) * self.pageSize.byteCount)
+                window,
+                at: (Int(first) - 1) * self.pageSize.byteCount
+            )
             Self.clear(window, from: read)
             for index in 0..<count {
                 let page = PageNumber(first + UInt32(index))
                 guard page != self.pageSize.lockPage else { continue }
                 let start = index * self.pageSize.byteCount
                 let image = UnsafeMutableRawBufferPointer(
-                    rebasing: window[start..<start + self.pageSize.byteCount])
+                    rebasing: window[start..<start + self.pageSize.byteCount]
+                )
                 if self.frame(of: page) != nil { try self.read(page, into: image) }
                 if page == .first { isMarked = image[18] == 3 }
                 pages.set(page, hasher.hash(page, UnsafeRawBufferPointer(image)))

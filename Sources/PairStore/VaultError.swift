@@ -26,9 +26,8 @@ package enum VaultError: Error, Hashable, Sendable {
     case digestMismatch(txid: TXID, expected: VaultDigest, found: VaultDigest)
     /// A segment is not the one that follows.
     case outOfOrder(expected: TXID, found: TXID)
-    case malformedSegment(String)
-    case malformedLog(path: String, byteOffset: Int)
-    case notRetained(TXID)
+    case segment(SegmentError)
+    case log(SegmentStoreError)
     case timedOut(StaticReason)
     case notRunning(StaticReason)
     case sqlite(code: Int32, message: String, doing: StaticReason)
@@ -87,10 +86,8 @@ extension VaultError: CustomStringConvertible {
             "transaction \(txid) should lead to digest \(expected) but leads to \(found)"
         case .outOfOrder(let expected, let found):
             "transaction \(found) where \(expected) should follow"
-        case .malformedSegment(let reason): "a segment is malformed: \(reason)"
-        case .malformedLog(let path, let byteOffset):
-            "the retained log \(path) is damaged at byte \(byteOffset)"
-        case .notRetained(let txid): "transaction \(txid) is no longer in the retained log"
+        case .segment(let error): "\(error)"
+        case .log(let error): "\(error)"
         case .timedOut(let doing): "\(doing.text) took too long"
         case .notRunning(let what): "\(what.text) is not running"
         case .sqlite(let code, let message, let doing):
