@@ -3,16 +3,30 @@ package import PairCore
 package import PairWAL
 
 extension SegmentStore {
-    /// Where a reader of the log has got to.
+    /// Where a reader of the log has got to, between two segments.
     package struct Cursor: Hashable, Sendable {
         /// The last transaction that the reader has completely.
-        package var after: TXID
-        /// The next part of the transaction that follows, from 0.
-        package var part: UInt32
+        package private(set) var txid: TXID
+        /// The next part of the transaction that follows; 0 between transactions.
+        package private(set) var part: UInt32 = 0
 
-        package init(after: TXID, part: UInt32 = 0) {
-            self.after = after
-            self.part = part
+        package init(after txid: TXID) { self.txid = txid }
+
+        /// Whether the reader is between two transactions and not inside one.
+        package var isBoundary: Bool { self.part == 0 }
+
+        /// Whether a segment is the one that follows.
+        package func precedes(_ header: SegmentHeader) -> Bool {
+            header.first.rawValue - 1 == self.txid.rawValue && header.partIndex == self.part
+        }
+
+        /// Takes note that the reader has a segment that follows.
+        package mutating func advance(past header: SegmentHeader) {
+            if header.isOpenPart {
+                self.part = header.partIndex + 1
+            } else {
+                self = Cursor(after: header.last)
+            }
         }
     }
 
@@ -28,73 +42,61 @@ extension SegmentStore {
     }
 
     /// Whether everything that follows `txid` is kept, from a boundary of segments on.
-    package func contains(after txid: TXID) throws(SegmentStoreError) -> Bool {
-        try self.position(at: txid) != nil
-    }
+    package func contains(after txid: TXID) -> Bool { self.position(at: txid) != nil }
 
-    /// The segments that follow `cursor`, in order, and moves it past them.
+    /// The segments that follow `cursor`, in order.
     ///
     /// At least one if there is any; further ones while all together have at most `maxBytes`. Parts
     /// are returned as they are, so that a transaction of any size passes piece by piece. Parts
     /// whose closing part is not in the log yet are not returned.
     package func segments(
-        from cursor: inout Cursor,
+        after cursor: Cursor,
         maxBytes: Int
     ) throws(SegmentStoreError) -> [[UInt8]] {
-        var place = cursor
-        let found = try self.exclusively { state throws(SegmentStoreError) in
+        try self.exclusively { state throws(SegmentStoreError) in
             guard let start = state.start, let newest = state.newest,
-                place.after >= start.txid, place.after <= newest.txid
-            else { throw .notKept(after: place.after) }
+                cursor.txid >= start.txid, cursor.txid <= newest.txid
+            else { throw .notKept(after: cursor.txid) }
             var found: [[UInt8]] = []
-            guard place.after < newest.txid else { return found }
+            guard cursor.txid < newest.txid else { return found }
+            var place = cursor
             var size = 0
-            try state.walk(after: place.after) {
+            try state.walk(after: cursor.txid) {
                 file,
                 record,
                 descriptor throws(SegmentStoreError) in
                 let header = record.segment
-                guard header.last > place.after else { return .goOn }
+                guard header.last > place.txid else { return .goOn }
                 // Open parts at the end of the log wait for their closing part.
                 guard header.first <= newest.txid else { return .stop }
-                guard header.first == place.after.next else {
-                    throw .notKept(after: place.after)
-                }
-                guard header.partIndex >= place.part else { return .goOn }
-                guard found.isEmpty || size + header.segmentByteCount <= maxBytes else {
-                    return .stop
-                }
+                guard header.first == place.txid.next else { throw .notKept(after: place.txid) }
+                guard place.precedes(header) else { return .goOn }
+                size += header.segmentByteCount
+                guard found.isEmpty || size <= maxBytes else { return .stop }
                 guard let view = try file.checkedView(of: record, from: descriptor) else {
                     throw .damaged(path: file.path, byteOffset: record.offset)
                 }
                 found.append(view.bytes)
-                size += view.bytes.count
-                if header.isOpenPart {
-                    place.part = header.partIndex + 1
-                } else {
-                    place = Cursor(after: header.last)
-                }
+                place.advance(past: header)
                 return .goOn
             }
             return found
         }
-        cursor = place
-        return found
     }
 
     /// The position right after transaction `txid`, if the log holds it and a segment ends there.
-    package func position(at txid: TXID) throws(SegmentStoreError) -> Position? {
-        try self.exclusively { state throws(SegmentStoreError) in
+    ///
+    /// A log that cannot be read holds nothing.
+    package func position(at txid: TXID) -> Position? {
+        try? self.exclusively { state throws(SegmentStoreError) in
             if state.start?.txid == txid { return state.start }
             if state.newest?.txid == txid { return state.newest }
             guard let start = state.start, let newest = state.newest, txid > start.txid,
                 txid < newest.txid
             else { return nil }
             var found: Position?
-            try state.walk(after: TXID(txid.rawValue - 1)) {
-                _,
-                record,
-                _ throws(SegmentStoreError) in
+            let before = TXID(txid.rawValue - 1)
+            try state.walk(after: before) { _, record, _ throws(SegmentStoreError) in
                 guard record.segment.last >= txid else { return .goOn }
                 guard let position = record.segment.position else { return .goOn }
                 found = position.txid == txid ? position : nil
@@ -105,14 +107,12 @@ extension SegmentStore {
     }
 
     /// The newest position at which the vault had this digest.
-    package func position(
-        withDigest digest: VaultDigest
-    ) throws(SegmentStoreError) -> Position? {
+    ///
+    /// A log that cannot be read holds nothing.
+    package func position(withDigest digest: VaultDigest) -> Position? {
         if let newest = self.newest, newest.digest == digest { return newest }
-        if let entry = try self.newestEntry(where: { $0.position.digest == digest }) {
-            return entry.position
-        }
-        return self.start.flatMap { $0.digest == digest ? $0 : nil }
+        let entry = try? self.newestEntry { $0.position.digest == digest }
+        return entry?.position ?? self.start.flatMap { $0.digest == digest ? $0 : nil }
     }
 
     /// The newest record of a closed transaction for which `matches` holds.

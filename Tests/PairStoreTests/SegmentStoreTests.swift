@@ -15,7 +15,7 @@ struct SegmentStoreTests {
 
         #expect(store.newest == nil)
         #expect(store.span == nil)
-        #expect(try store.position(withDigest: .empty) == nil)
+        #expect(store.position(withDigest: .empty) == nil)
     }
 
     @Test func `returns segments in order, also after it was opened again`() throws {
@@ -34,10 +34,15 @@ struct SegmentStoreTests {
         #expect(store.span?.through == TXID(100))
         var cursor = SegmentStore.Cursor(after: TXID(37))
         #expect(
-            try store.segments(from: &cursor, maxBytes: 1 << 30) == Array(chain.segments[37...])
+            try store.segments(after: cursor, maxBytes: 1 << 30) == Array(chain.segments[37...])
         )
+        for bytes in chain.segments[37...] {
+            let header = try SegmentHeader(decoding: bytes[...])
+            #expect(cursor.precedes(header))
+            cursor.advance(past: header)
+        }
         #expect(cursor == SegmentStore.Cursor(after: TXID(100)))
-        #expect(try store.segments(from: &cursor, maxBytes: 1 << 30).isEmpty)
+        #expect(try store.segments(after: cursor, maxBytes: 1 << 30).isEmpty)
     }
 
     @Test func `returns at least one segment and otherwise as many as asked for`() throws {
@@ -45,13 +50,12 @@ struct SegmentStoreTests {
         let store = try self.open(chain)
         let size = chain.segments[0].count
 
-        var cursor = SegmentStore.Cursor(after: TXID(0))
-        let one = try store.segments(from: &cursor, maxBytes: 1)
-        let three = try store.segments(from: &cursor, maxBytes: 3 * size + 1)
+        let one = try store.segments(after: SegmentStore.Cursor(after: TXID(0)), maxBytes: 1)
+        let cursor = SegmentStore.Cursor(after: TXID(1))
+        let three = try store.segments(after: cursor, maxBytes: 3 * size + 1)
 
         #expect(one == [chain.segments[0]])
         #expect(three == Array(chain.segments[1...3]))
-        #expect(cursor.after == TXID(4))
     }
 
     @Test func `finds positions by TXID and by digest, and anchors newest first`() throws {
@@ -59,11 +63,11 @@ struct SegmentStoreTests {
         let store = try self.open(chain)
 
         for txid in [0, 1, 77, 499, 500] {
-            #expect(try store.position(at: TXID(UInt64(txid))) == chain.position(txid))
-            #expect(try store.position(withDigest: chain.digest(txid)) == chain.position(txid))
+            #expect(store.position(at: TXID(UInt64(txid))) == chain.position(txid))
+            #expect(store.position(withDigest: chain.digest(txid)) == chain.position(txid))
         }
-        #expect(try store.position(at: TXID(501)) == nil)
-        #expect(try store.position(withDigest: VaultDigest(9, 9, 9, 9)) == nil)
+        #expect(store.position(at: TXID(501)) == nil)
+        #expect(store.position(withDigest: VaultDigest(9, 9, 9, 9)) == nil)
         let entry = try store.newestEntry { $0.anchor.frame <= 120 }
         #expect(
             entry == SegmentStore.Entry(anchor: chain.anchor(119), position: chain.position(120))
@@ -84,8 +88,8 @@ struct SegmentStoreTests {
             try store.append(Array(other.segments[0].dropFirst()), anchor: .none)
         }
         #expect(store.newest == chain.position(5))
-        #expect(try store.contains(after: TXID(4)))
-        #expect(try !store.contains(after: TXID(6)))
+        #expect(store.contains(after: TXID(4)))
+        #expect(!store.contains(after: TXID(6)))
     }
 
     @Test(arguments: [1, 31, 32, 33, 200, 700])
@@ -115,9 +119,9 @@ struct SegmentStoreTests {
         try handle.write(contentsOf: Data([0xee]))
         try handle.close()
 
-        var cursor = SegmentStore.Cursor(after: TXID(10))
+        let cursor = SegmentStore.Cursor(after: TXID(10))
         #expect(throws: SegmentStoreError.self) {
-            try store.segments(from: &cursor, maxBytes: 1 << 20)
+            try store.segments(after: cursor, maxBytes: 1 << 20)
         }
         #expect(try self.open().newest == chain.position(10))
     }
@@ -130,13 +134,18 @@ struct SegmentStoreTests {
         for part in parts[..<3] { try store.append(part, anchor: .none) }
         #expect(store.newest == chain.position(3))
         var cursor = SegmentStore.Cursor(after: TXID(3))
-        #expect(try store.segments(from: &cursor, maxBytes: 1 << 30).isEmpty)
+        #expect(try store.segments(after: cursor, maxBytes: 1 << 30).isEmpty)
         #expect(try self.open().newest == chain.position(3))
         #expect(throws: SegmentStoreError.self) { try store.append(parts[2], anchor: .none) }
 
         for part in parts { try store.append(part, anchor: .none) }
         #expect(store.newest?.txid == TXID(4))
-        let piecewise = try (0..<4).map { _ in try store.segments(from: &cursor, maxBytes: 1) }
+        let piecewise = try (0..<4).map { index in
+            #expect(cursor.isBoundary == (index == 0))
+            let next = try store.segments(after: cursor, maxBytes: 1)
+            for bytes in next { cursor.advance(past: try SegmentHeader(decoding: bytes[...])) }
+            return next
+        }
         #expect(piecewise.flatMap(\.self) == parts)
         #expect(cursor == SegmentStore.Cursor(after: TXID(4)))
         #expect(try self.open().newest?.txid == TXID(4))
@@ -169,8 +178,8 @@ struct SegmentStoreTests {
         for store in [store, try self.open()] {
             #expect(store.newest == position)
             #expect(store.span?.after == TXID(7))
-            #expect(try store.position(withDigest: position.digest) == position)
-            #expect(try store.position(withDigest: chain.digest(9)) == nil)
+            #expect(store.position(withDigest: position.digest) == position)
+            #expect(store.position(withDigest: chain.digest(9)) == nil)
         }
         #expect(try self.files().isEmpty)
     }
@@ -186,12 +195,12 @@ struct SegmentStoreTests {
         let span = try #require(store.span)
         #expect(span.through == TXID(90))
         #expect(span.after > TXID(60))
-        #expect(try store.position(at: span.after) == chain.position(Int(span.after.rawValue)))
-        #expect(try !store.contains(after: TXID(5)))
+        #expect(store.position(at: span.after) == chain.position(Int(span.after.rawValue)))
+        #expect(!store.contains(after: TXID(5)))
         let again = try self.open()
         #expect(again.span?.after == span.after)
-        var cursor = SegmentStore.Cursor(after: span.after)
-        let rest = try again.segments(from: &cursor, maxBytes: 1 << 30)
+        let cursor = SegmentStore.Cursor(after: span.after)
+        let rest = try again.segments(after: cursor, maxBytes: 1 << 30)
         #expect(rest == Array(chain.segments[Int(span.after.rawValue)...]))
     }
 
