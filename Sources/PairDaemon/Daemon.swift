@@ -41,7 +41,7 @@ package struct Daemon: Sendable {
                 path: configuration.vaultPath,
                 logDirectory: configuration.stateDirectory + "/log",
                 stateDirectory: configuration.stateDirectory,
-                retentionBytes: configuration.logRetention.byteCount,
+                retentionBytes: Int(clamping: configuration.logRetention.byteCount),
                 retentionAge: configuration.logRetention.age))
         try Self.attempt(78) { try vault.checkPlace() }
         let (stream, events) = AsyncStream.makeStream(

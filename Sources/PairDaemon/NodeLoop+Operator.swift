@@ -46,7 +46,7 @@ extension NodeLoop {
         case .status: call.finish(.done, "", self.report)
         case .pairInvite(let parameters): self.invite(call, parameters)
         case .pairJoin(let parameters): self.join(call, parameters)
-        case .pairShow: call.finish(.done, "", self.pairDescription)
+        case .pairShow: call.finish(.done, "", Optional(self.pairDescription))
         case .enableHA(let parameters): self.enable(call, parameters)
         case .verify(let parameters): self.atPrimary(call) { self.verify($0, full: parameters.full) }
         case .wait(let parameters): self.atPrimary(call) { self.wait($0, parameters.level) }

@@ -1,6 +1,8 @@
 import Logging
 import PairCore
+import PairNet
 import PairStore
+import PairWAL
 import PairWire
 
 // Opening the vault, serving it, and following the primary.
