@@ -22,7 +22,9 @@ extension WALAppender {
     ///
     /// - Parameter image: page 1 as it is now.
     mutating func mark(
-        _ value: UInt8, firstPage image: [UInt8], pageCount: UInt32
+        _ value: UInt8,
+        firstPage image: [UInt8],
+        pageCount: UInt32
     ) throws(VaultError) {
         var image = image
         image[Marker.byteOffset] = value
@@ -54,7 +56,8 @@ extension AttachedVault {
     /// - Returns: `false` when it was so already.
     @discardableResult
     func setMarker(
-        _ isSet: Bool, with appender: inout WALAppender
+        _ isSet: Bool,
+        with appender: inout WALAppender
     ) throws(VaultError) -> Bool {
         let value = isSet ? Marker.set : Marker.cleared
         let image = try self.firstPage()
