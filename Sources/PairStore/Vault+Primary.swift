@@ -111,6 +111,7 @@ extension Vault {
     package func withMark(
         _ body: @escaping @Sendable (Result<Mark, VaultError>) -> Void
     ) {
+        if let applier = self.state.withLock({ $0.applier }) { return applier.withMark(body) }
         do throws(VaultError) {
             try self.runningCapture().mark(body)
         } catch {
@@ -123,6 +124,7 @@ extension Vault {
     /// The vault stays in custody, and the gate as it is. When the next role begins, commits that an
     /// open gate has let in meanwhile are not lost: they follow in the WAL.
     package func stop() {
+        self.stopApplying()
         let (capture, checkpointer) = self.state.withLock { state in
             defer {
                 state.capture = nil

@@ -42,6 +42,7 @@ package final class Vault: Sendable {
         var rest: Rest?
         var capture: WALCapture?
         var checkpointer: Checkpointer?
+        var applier: Applier?
     }
 
     /// A state of the vault between two roles.
@@ -116,7 +117,7 @@ package final class Vault: Sendable {
             try files.checkIdentity()
             if case .closed = mode { try vault.gate.close(atMost: timeout) }
             let (rest, wasMarked) = try self.survey(vault, mode, timeout)
-            return try self.conclude(vault, finding, rest, wasMarked: wasMarked)
+            return try self.conclude(vault, finding, mode, rest, wasMarked: wasMarked)
         } catch {
             try vault.releaseCustody()
             throw error
@@ -145,20 +146,38 @@ package final class Vault: Sendable {
     ) throws(VaultError) -> (Rest, wasMarked: Bool) {
         let connection = try vault.borrowConnection()
         defer { vault.giveBack(connection) }
+        let wasMarked = try vault.hasMarker()
+        try self.agree(vault, mode, isMarked: wasMarked, timeout)
         let snapshot = try Snapshot(
             of: vault.files,
             through: connection,
             pageSize: vault.pageSize
         )
         defer { snapshot.end() }
-        let (pages, isMarked) = try snapshot.scan()
-        return (Rest(pages: pages, header: snapshot.header, foldBase: nil), isMarked)
+        let pages = try snapshot.scan().pages
+        return (Rest(pages: pages, header: snapshot.header, foldBase: nil), wasMarked)
+    }
+
+    /// Makes the marker what `mode` says, and checkpoints it into the file.
+    private func agree(
+        _ vault: AttachedVault, _ mode: AttachMode, isMarked: Bool, _ timeout: Duration
+    ) throws(VaultError) {
+        switch mode {
+        case .open where isMarked:
+            try vault.gate.close(atMost: timeout)
+            try vault.setMarker(false)
+            try vault.gate.open()
+        case .closed(let marked) where marked != isMarked: try vault.setMarker(marked)
+        case .open, .closed: return
+        }
+        try vault.checkpointMarker()
     }
 
     /// Looks for the state that was found in the log.
     private func conclude(
         _ vault: AttachedVault,
         _ finding: Preflight.Finding,
+        _ mode: AttachMode,
         _ found: Rest,
         wasMarked: Bool
     ) throws(VaultError) -> Attachment {
@@ -177,6 +196,11 @@ package final class Vault: Sendable {
             }
         } catch {
             throw .log(error)
+        }
+        // Nobody but the applier can have changed a vault that was marked. It logs before it
+        // commits, so an older state than the log's newest is one that a crash has left.
+        if position == nil, wasMarked, case .closed(marked: true) = mode {
+            position = self.log.position(withDigest: rest.pages.digest)
         }
         let attachment = Attachment(
             pageSize: vault.pageSize,
