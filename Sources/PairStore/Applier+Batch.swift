@@ -28,7 +28,9 @@ extension Applier {
         } else {
             guard let begun = state.parts, begun.isContinued(by: header) else {
                 throw .outOfOrder(
-                    expected: state.position?.txid.next ?? .zero, found: header.first)
+                    expected: state.position?.txid.next ?? .zero,
+                    found: header.first
+                )
             }
             parts = begun
         }
@@ -46,7 +48,10 @@ extension Applier {
             }
             guard pages.digest == header.digestAfter else {
                 throw .digestMismatch(
-                    txid: header.last, expected: header.digestAfter, found: pages.digest)
+                    txid: header.last,
+                    expected: header.digestAfter,
+                    found: pages.digest
+                )
             }
             state.appender.seal(pagesAfter: header.pagesAfter)
         }
@@ -66,7 +71,9 @@ extension Applier {
     ///
     /// - Parameter pages: becomes the map of the state after the last one.
     private static func check(
-        _ batch: ArraySlice<SegmentView>, after position: Position?, _ pages: inout PageMap,
+        _ batch: ArraySlice<SegmentView>,
+        after position: Position?,
+        _ pages: inout PageMap,
         _ hasher: PageHasher
     ) throws(VaultError) -> Position? {
         var position = position
@@ -86,7 +93,10 @@ extension Applier {
             }
             guard pages.digest == header.digestAfter else {
                 throw .digestMismatch(
-                    txid: header.last, expected: header.digestAfter, found: pages.digest)
+                    txid: header.last,
+                    expected: header.digestAfter,
+                    found: pages.digest
+                )
             }
             position = header.position
         }
@@ -94,20 +104,28 @@ extension Applier {
     }
 
     private static func checkOrder(
-        _ header: SegmentHeader, after position: Position?, _ pages: PageMap
+        _ header: SegmentHeader,
+        after position: Position?,
+        _ pages: PageMap
     ) throws(VaultError) {
-        guard let position, header.first == position.txid.next, header.epoch >= position.epoch else {
+        guard let position, header.first == position.txid.next, header.epoch >= position.epoch
+        else {
             throw .outOfOrder(expected: position?.txid.next ?? .zero, found: header.first)
         }
         guard header.pageSize == pages.pageSize else { throw .segment(.badField(.pageSize)) }
         guard header.digestBefore == pages.digest else {
             throw .digestMismatch(
-                txid: position.txid, expected: header.digestBefore, found: pages.digest)
+                txid: position.txid,
+                expected: header.digestBefore,
+                found: pages.digest
+            )
         }
     }
 
     private static func hash(
-        _ record: SegmentRecord, in view: SegmentView, _ hasher: PageHasher
+        _ record: SegmentRecord,
+        in view: SegmentView,
+        _ hasher: PageHasher
     ) -> PageHash {
         guard !record.isZero else {
             return withZeroPage(of: view.header.pageSize) { hasher.hash(record.page, $0) }
@@ -123,7 +141,9 @@ extension Applier {
             for (index, view) in batch.enumerated() {
                 let isLast = index == batch.count - 1 && !view.header.isOpenPart
                 try self.log.append(
-                    view.bytes, anchor: isLast ? state.appender.sealedAnchor : .none)
+                    view.bytes,
+                    anchor: isLast ? state.appender.sealedAnchor : .none
+                )
             }
             if batch.last?.header.isOpenPart == false { try self.log.sync() }
         } catch {
@@ -141,15 +161,17 @@ extension Applier {
 
     /// Writes the last version of each page that the batch leaves in the vault.
     private static func layOut(
-        _ batch: ArraySlice<SegmentView>, pageCount: UInt32, _ state: inout State
+        _ batch: ArraySlice<SegmentView>,
+        pageCount: UInt32,
+        _ state: inout State
     ) throws(VaultError) {
         var newest: [PageNumber: (segment: Int, record: SegmentRecord)] = [:]
         for (index, view) in zip(batch.indices, batch) {
             for record in view.records { newest[record.page] = (index, record) }
         }
         // In the order of the file, which the checkpoint and the readers' caches like best.
-        for (page, version) in newest.sorted(by: { $0.key < $1.key }) {
-            guard page.rawValue <= pageCount else { continue }
+        for (page, version) in newest.sorted(by: { $0.key < $1.key })
+        where page.rawValue <= pageCount {
             let view = batch[version.segment]
             if version.record.isZero {
                 try withZeroPage(of: view.header.pageSize) { image throws(VaultError) in
@@ -164,7 +186,9 @@ extension Applier {
     }
 
     private static func take(
-        _ record: SegmentRecord, _ image: UnsafeRawBufferPointer, _ pending: inout PendingPages,
+        _ record: SegmentRecord,
+        _ image: UnsafeRawBufferPointer,
+        _ pending: inout PendingPages,
         _ state: inout State
     ) throws(VaultError) {
         guard record.isZero else {
@@ -179,7 +203,9 @@ extension Applier {
 
     /// Adds a page to the commit, page 1 with the marker.
     static func append(
-        _ page: PageNumber, _ image: UnsafeRawBufferPointer, _ appender: inout WALAppender
+        _ page: PageNumber,
+        _ image: UnsafeRawBufferPointer,
+        _ appender: inout WALAppender
     ) throws(VaultError) {
         guard page == .first else { return try appender.append(page, image) }
         var marked = Array(image)
@@ -203,7 +229,8 @@ private let zeroPage = [UInt8](repeating: 0, count: 65_536)
 
 /// A page of zero bytes.
 func withZeroPage<Answer, Failure: Error>(
-    of pageSize: PageSize, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Answer
+    of pageSize: PageSize,
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Answer
 ) throws(Failure) -> Answer {
     try zeroPage.span.bytes.withUnsafeBytes { bytes throws(Failure) in
         try body(UnsafeRawBufferPointer(rebasing: bytes[..<pageSize.byteCount]))

@@ -49,15 +49,21 @@ package final class Applier: Sendable {
     ///   - pages: of the state that the WAL's header vouches for.
     ///   - position: of that state; `nil` while unknown.
     init(
-        _ vault: AttachedVault, log: SegmentStore, pages: PageMap, position: Position?
+        _ vault: AttachedVault,
+        log: SegmentStore,
+        pages: PageMap,
+        position: Position?
     ) throws(VaultError) {
         self.vault = vault
         self.log = log
         self.pacer = CheckpointPacer()
         self.state = Mutex(
             State(
-                appender: try WALAppender(vault.files, pageSize: vault.pageSize), pages: pages,
-                position: position))
+                appender: try WALAppender(vault.files, pageSize: vault.pageSize),
+                pages: pages,
+                position: position
+            )
+        )
         self.startCheckpointing()
     }
 
@@ -78,7 +84,10 @@ package final class Applier: Sendable {
         try self.exclusively { state throws(VaultError) in
             guard state.pages.digest == position.digest else {
                 throw .digestMismatch(
-                    txid: position.txid, expected: position.digest, found: state.pages.digest)
+                    txid: position.txid,
+                    expected: position.digest,
+                    found: state.pages.digest
+                )
             }
             state.parts = nil
             try state.appender.begin()

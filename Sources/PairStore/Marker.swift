@@ -22,7 +22,9 @@ extension WALAppender {
     ///
     /// - Parameter image: page 1 as it is now.
     mutating func mark(
-        _ value: UInt8, firstPage image: [UInt8], pageCount: UInt32
+        _ value: UInt8,
+        firstPage image: [UInt8],
+        pageCount: UInt32
     ) throws(VaultError) {
         var image = image
         image[Marker.byteOffset] = value
@@ -49,7 +51,10 @@ extension Applier {
             guard image[Marker.byteOffset] != value else { return }
             state.parts = nil
             try state.appender.mark(
-                value, firstPage: image, pageCount: state.appender.published.pageCount(state.pages))
+                value,
+                firstPage: image,
+                pageCount: state.appender.published.pageCount(state.pages)
+            )
         }
         self.pacer.noteMarker()
     }
@@ -59,7 +64,10 @@ extension Applier {
         let connection = try self.vault.borrowConnection()
         defer { self.vault.giveBack(connection) }
         let snapshot = try Snapshot(
-            of: self.vault.files, through: connection, pageSize: self.vault.pageSize)
+            of: self.vault.files,
+            through: connection,
+            pageSize: self.vault.pageSize
+        )
         defer { snapshot.end() }
         var image = [UInt8](repeating: 0, count: self.vault.pageSize.byteCount)
         let result: Result<Void, VaultError> = image.withUnsafeMutableBytes { bytes in

@@ -66,15 +66,20 @@ struct WALAppender {
             self.anchor = self.published.anchor
             self.isBigEndian = self.published.hasBigEndianChecksums
             self.bufferOffset = WALFrame.byteOffset(
-                of: self.published.maxFrame + 1, pageSize: self.pageSize)
+                of: self.published.maxFrame + 1,
+                pageSize: self.pageSize
+            )
             return
         }
         // The first frame of a generation. New salts, whatever the header says: frames of a commit
         // that was never published may lie in the file under the old ones.
         self.isBigEndian = false
         let header = WALHeader(
-            hasBigEndianChecksums: self.isBigEndian, pageSize: self.pageSize,
-            checkpointSequence: 0, salts: Self.salts(after: self.published.salts))
+            hasBigEndianChecksums: self.isBigEndian,
+            pageSize: self.pageSize,
+            checkpointSequence: 0,
+            salts: Self.salts(after: self.published.salts)
+        )
         let written: Result<Void, VaultError> = header.encoded.withUnsafeBytes { bytes in
             Self.catching { () throws(VaultError) in try self.files.writeWAL(bytes, at: 0) }
         }
@@ -87,7 +92,8 @@ struct WALAppender {
 
     /// Adds a page to the commit.
     mutating func append(
-        _ page: PageNumber, _ image: UnsafeRawBufferPointer
+        _ page: PageNumber,
+        _ image: UnsafeRawBufferPointer
     ) throws(VaultError) {
         precondition(image.count == self.pageSize.byteCount, "\(image.count)-byte page")
         self.fillInHeader(pagesAfterCommit: 0)
@@ -128,9 +134,13 @@ struct WALAppender {
         }
         self.published = WALIndex.Header(
             changeCounter: self.published.changeCounter &+ 1,
-            hasBigEndianChecksums: self.isBigEndian, pageSize: self.pageSize,
-            maxFrame: self.anchor.frame, pageCount: pageCount, salts: self.anchor.salts,
-            checksum: self.anchor.checksum)
+            hasBigEndianChecksums: self.isBigEndian,
+            pageSize: self.pageSize,
+            maxFrame: self.anchor.frame,
+            pageCount: pageCount,
+            salts: self.anchor.salts,
+            checksum: self.anchor.checksum
+        )
         self.files.index.publish(self.published)
         self.pages.removeAll(keepingCapacity: true)
         self.sealedPageCount = nil
@@ -172,9 +182,12 @@ struct WALAppender {
         var anchor = self.anchor
         self.buffer.withUnsafeMutableBytes { bytes in
             WALFrame.write(
-                page, pagesAfterCommit: pagesAfterCommit,
-                into: UnsafeMutableRawBufferPointer(rebasing: bytes[start...]), following: &anchor,
-                isBigEndian: isBigEndian)
+                page,
+                pagesAfterCommit: pagesAfterCommit,
+                into: UnsafeMutableRawBufferPointer(rebasing: bytes[start...]),
+                following: &anchor,
+                isBigEndian: isBigEndian
+            )
         }
         self.anchor = anchor
         self.openPage = nil

@@ -4,7 +4,7 @@ import PairStore
 import PairWAL
 import Testing
 
-@Suite("Capture: the WAL is checkpointed")
+@Suite("Capture: the WAL is checkpointed", .serialized)
 struct CaptureCheckpointTests {
     @Test(arguments: ["PASSIVE", "FULL", "RESTART", "TRUNCATE"])
     func `misses nothing while others try to checkpoint`(mode: String) throws {
@@ -19,6 +19,7 @@ struct CaptureCheckpointTests {
                 child = os.fork()
                 if child == 0:
                     other = connect()
+                    other.execute("PRAGMA busy_timeout=500")
                     stop = time.time() + 1.5
                     while time.time() < stop:
                         other.execute("PRAGMA wal_checkpoint(\(mode))").fetchall()
@@ -30,7 +31,8 @@ struct CaptureCheckpointTests {
             while time.time() < stop:
                 app.execute("INSERT INTO t(body) VALUES(randomblob(6000))")
             for child in stormers: os.waitpid(child, 0)
-            """)
+            """
+        )
         try bench.settle()
 
         try reference.apply(bench.captured)
@@ -49,7 +51,8 @@ struct CaptureCheckpointTests {
             stop = time.time() + 4
             while time.time() < stop:
                 app.execute("INSERT INTO t(body) VALUES(randomblob(9000))")
-            """)
+            """
+        )
         try bench.settle()
 
         let size = try FileManager.default.attributesOfItem(atPath: bench.path + "-wal")[.size]
@@ -91,7 +94,8 @@ struct CaptureCheckpointTests {
                 app.execute("INSERT INTO t(body) VALUES(randomblob(5000))")
                 assert time.time() - started < 5, "writers waited for recovery"
             os._exit(0)
-            """)
+            """
+        )
         try bench.settle()
 
         #expect(bench.events.filter { $0.contains("recovered") }.count == 3)
@@ -110,7 +114,9 @@ struct CaptureCheckpointTests {
         _ = try CaptureBench.run(["cp", bench.path + ".old", bench.path])
 
         let deadline = ContinuousClock.now + .seconds(10)
-        while bench.events.isEmpty, ContinuousClock.now < deadline { Thread.sleep(forTimeInterval: 0.01) }
+        while bench.events.isEmpty, ContinuousClock.now < deadline {
+            Thread.sleep(forTimeInterval: 0.01)
+        }
         #expect(bench.events.count == 1 && bench.events[0].contains("replaced"))
         #expect(throws: VaultError.replaced(path: bench.path)) { try bench.settle() }
     }

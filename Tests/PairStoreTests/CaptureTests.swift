@@ -4,7 +4,7 @@ import PairStore
 import PairWAL
 import Testing
 
-@Suite("Capture: an application commits")
+@Suite("Capture: an application commits", .serialized)
 struct CaptureTests {
     @Test(arguments: [512, 4_096, 65_536], ["OFF", "NORMAL", "FULL"])
     func `follows every commit to the byte`(pageSize: Int, synchronous: String) throws {
@@ -49,7 +49,8 @@ struct CaptureTests {
             INSERT INTO u SELECT a, b, c FROM u;
             DROP TABLE u; VACUUM;
             PRAGMA user_version = 4;
-            """)
+            """
+        )
         try bench.settle()
 
         try reference.apply(bench.captured)
@@ -59,7 +60,9 @@ struct CaptureTests {
 
     @Test func `follows incremental vacuum, which shrinks and grows within one look`() throws {
         let bench = try CaptureBench(
-            pageSize: 1_024, setup: "PRAGMA auto_vacuum=FULL; VACUUM; CREATE TABLE t(id, body);")
+            pageSize: 1_024,
+            setup: "PRAGMA auto_vacuum=FULL; VACUUM; CREATE TABLE t(id, body);"
+        )
         try bench.startCapture()
         var reference = try bench.copy()
 
@@ -70,7 +73,8 @@ struct CaptureTests {
             for i in range(200):
                 app.execute("INSERT INTO t VALUES(?, randomblob(?))", (i, 900 * (i % 7 + 1)))
                 if i % 3 == 2: app.execute("DELETE FROM t WHERE id < ?", (i - 1,))
-            """)
+            """
+        )
         try bench.settle()
 
         try reference.apply(bench.captured)
@@ -93,7 +97,8 @@ struct CaptureTests {
             app.execute("UPDATE t SET body=randomblob(901) WHERE id % 10 = 0")
             app.execute("COMMIT")
             app.execute("INSERT INTO t(body) VALUES(1)")
-            """)
+            """
+        )
         let end = try bench.settle()
 
         let parts = try bench.captured.filter { try SegmentView($0).header.isOpenPart }
@@ -120,7 +125,8 @@ struct CaptureTests {
                 app.execute("ROLLBACK TO inner")
                 for i in range(300): app.execute("INSERT INTO t(body) VALUES(randomblob(700))")
                 app.execute(end)
-            """)
+            """
+        )
         let end = try bench.settle()
 
         #expect(end.txid == TXID(14))
@@ -146,7 +152,8 @@ struct CaptureTests {
                     for i in range(50): app.execute("INSERT INTO t(body) VALUES(randomblob(3000))")
                     os.kill(os.getpid(), signal.SIGKILL)
                 os.waitpid(child, 0)
-            """)
+            """
+        )
         let end = try bench.settle()
 
         #expect(end.txid == TXID(10 + 120))
