@@ -94,13 +94,19 @@ final class LogSource: Sendable {
     }
 
     /// Says where the primary is; for display on the other side only.
-    func tick() { self.post(.tick(self.terms.vault.captured)) }
+    func tick() {
+        guard let captured = self.terms.vault.captured else { return }
+        self.post(.tick(captured))
+    }
 
     /// Lets the secondary compare its copy at this very place in the stream.
     ///
     /// `begun` gets the primary's own mark; it is called on the capture's thread.
-    func mark(id: UInt64, full: Bool, begun: @escaping @Sendable (Mark?) -> Void) {
-        self.terms.vault.withMark { mark in
+    func mark(
+        id: UInt64, full: Bool, begun: @escaping @Sendable (Result<Mark, VaultError>) -> Void
+    ) {
+        self.terms.vault.withMark { result in
+            guard case .success(let mark) = result else { return begun(result) }
             let isSent = self.state.withLock { state in
                 // Behind, the mark would overtake segments that are still in the log.
                 guard state.phase == .level, state.copy == nil else { return false }
@@ -109,9 +115,9 @@ final class LogSource: Sendable {
             }
             guard isSent else {
                 mark.end()
-                return begun(nil)
+                return begun(.failure(.timedOut("the secondary to come level")))
             }
-            begun(mark)
+            begun(result)
         }
     }
 
@@ -124,13 +130,13 @@ final class LogSource: Sendable {
     }
 
     func post(_ message: LogMessage) {
-        self.connection.send(type: message.kind.rawValue, bytes: message.payload)
+        self.connection.send(type: message.kind.rawValue, payload: message.payload)
     }
 
     private func send(_ bytes: [UInt8], _ header: SegmentHeader, _ state: inout State) {
         state.window.send(bytes.count)
         state.cursor.advance(past: header)
-        self.connection.send(type: LogMessage.Kind.segment.rawValue, bytes: bytes)
+        self.connection.send(type: LogMessage.Kind.segment.rawValue, payload: bytes)
     }
 
     private func take(_ progress: LogMessage.Progress) {

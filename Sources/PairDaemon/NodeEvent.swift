@@ -1,0 +1,39 @@
+import PairCore
+import PairNet
+import PairStore
+import PairWire
+
+/// Everything that can happen to a node; handled one at a time, in the order of arrival.
+enum NodeEvent: Sendable {
+    case tick
+    case operatorRequest(OperatorCall)
+    case linkUp(ConnectionPurpose, PeerConnection)
+    case linkDown(PeerConnection, reason: String)
+    case linkRefused(source: String, reason: String)
+    case heard(ControlMessage)
+    /// The bytes were no message; nothing of them is used.
+    case garbled(reason: String)
+    case attached(Result<Vault.Attachment, VaultError>)
+    case capture(CaptureEvent)
+    case source(ObjectIdentifier, LogSource.Report)
+    case sink(ObjectIdentifier, LogSink.Report)
+    case paired(PairingResult)
+    case pairingFailed(reason: String, isBurned: Bool)
+    /// The primary's own side of a verify has been read.
+    case scanned(id: UInt64, Result<PageMap, VaultError>)
+    case stop
+}
+
+/// One request on the control socket, with the way to answer it.
+struct OperatorCall: Sendable {
+    var request: ControlRequest
+    /// The operator's name, as the kernel knows it.
+    var by: String
+    var reply: @Sendable (ReplyLine) -> Void
+
+    /// One line of the answer; the last one ends the conversation.
+    struct ReplyLine: Sendable {
+        var bytes: [UInt8]
+        var isLast: Bool
+    }
+}

@@ -1,0 +1,40 @@
+import COpenSSL
+
+/// What OpenSSL says went wrong, in its own words.
+package struct OpenSSLReason: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The oldest error first: the cause comes before what it led to.
+    package let reasons: [String]
+
+    package init(reasons: [String]) { self.reasons = reasons }
+
+    /// Takes all errors off this thread's queue.
+    static func drain() -> OpenSSLReason {
+        var reasons: [String] = []
+        while true {
+            let code = ERR_get_error()
+            guard code != 0 else { break }
+            if let text = ERR_reason_error_string(code) {
+                reasons.append(String(cString: text))
+            } else {
+                reasons.append("error \(code)")
+            }
+        }
+        return OpenSSLReason(reasons: reasons)
+    }
+
+    package var description: String {
+        self.reasons.isEmpty ? "no reason given" : self.reasons.joined(separator: "; ")
+    }
+}
+
+/// OpenSSL could not do what it always can, for want of memory or because of its configuration.
+package struct CryptographyError: Error, Hashable, Sendable, CustomStringConvertible {
+    package let call: String
+    package let reason: OpenSSLReason
+
+    static func failed(_ call: StaticString) -> CryptographyError {
+        CryptographyError(call: "\(call)", reason: .drain())
+    }
+
+    package var description: String { "OpenSSL: \(self.call): \(self.reason)" }
+}
