@@ -124,6 +124,79 @@ extension EndToEnd {
         }
     }
 
+    /// Whether the machine has a HAProxy; without one its case is not run, and says so.
+    static let hasBalancer = (try? Programs.system("haproxy")) != nil
+
+    @Suite("HAProxy with our recipe", .timeLimit(.minutes(2)), .enabled(if: EndToEnd.hasBalancer))
+    struct Balancer {
+        /// The recipe with this lab's addresses; what it leads to is the health listener itself,
+        /// whose status names the node.
+        private func recipe(_ lab: LabPair, port: UInt16, readPort: UInt16) throws -> String {
+            let file = URL(filePath: #filePath).deletingLastPathComponent()
+                .deletingLastPathComponent().deletingLastPathComponent()
+                .appending(path: "etc/haproxy.cfg")
+            var text = try String(contentsOf: file, encoding: .utf8)
+            let replacements = [
+                (":8443\n    option", "127.0.0.1:\(port)\n    option"),
+                (":8444\n    option", "127.0.0.1:\(readPort)\n    option"),
+                ("check port 5023 inter 2s", "check inter 300ms"),
+                ("192.0.2.1:8443", "127.0.0.1:\(lab[.one].healthPort)"),
+                ("192.0.2.2:8443", "127.0.0.1:\(lab[.two].healthPort)"),
+            ]
+            for (old, new) in replacements {
+                #expect(text.contains(old), "the recipe has no \(old)")
+                text = text.replacingOccurrences(of: old, with: new)
+            }
+            return text
+        }
+
+        private func nodeName(port: UInt16) async -> String? {
+            guard let answer = try? await HealthProbe.ask(port: port, "/v1/status") else {
+                return nil
+            }
+            let report = try? JSONDecoder().decode(
+                StatusReport.self,
+                from: Data(answer.body.utf8)
+            )
+            return report?.local.name
+        }
+
+        @Test func `leads to the primary, and to nobody while there is none`() async throws {
+            try await LabPair.enabled { lab in
+                let spare = try [EchoServer().freePort, EchoServer().freePort]
+                let path = lab.folder.path + "/haproxy.cfg"
+                try Data(try self.recipe(lab, port: spare[0], readPort: spare[1]).utf8).write(
+                    to: URL(filePath: path)
+                )
+                let balancer = try ChildProcess(
+                    try Programs.system("haproxy"),
+                    ["-db", "-f", path],
+                    output: .file(lab.folder.path + "/haproxy.log"),
+                    errors: .file(lab.folder.path + "/haproxy.log")
+                )
+                defer {
+                    balancer.signal(9)
+                    _ = balancer.wait()
+                }
+
+                try await eventually("HAProxy leads to node 1") {
+                    await self.nodeName(port: spare[0]) == "node-1"
+                }
+                try await lab.stop(.one)
+                try await eventually("HAProxy leads to nobody") {
+                    await self.nodeName(port: spare[0]) == nil
+                }
+                try await eventually("readers are led to node 2") {
+                    await self.nodeName(port: spare[1]) == "node-2"
+                }
+                try await lab.start(.one)
+                try await eventually("HAProxy leads to node 1 again") {
+                    await self.nodeName(port: spare[0]) == "node-1"
+                }
+            }
+        }
+    }
+
     @Suite("The demonstration", .timeLimit(.minutes(3)))
     struct Demo {
         @Test func `does what it says and leaves nothing behind`() async throws {
