@@ -188,7 +188,10 @@ final class Applier: Sendable {
 
     static func align(_ log: SegmentStore, at position: Position) throws(VaultError) {
         do throws(SegmentStoreError) {
-            if log.position(at: position.txid) == position {
+            // The epoch is a name that both nodes agree upon; what counts is the state.
+            if let kept = log.position(at: position.txid), kept.digest == position.digest,
+                kept.epoch <= position.epoch
+            {
                 try log.truncate(after: position.txid)
             } else {
                 try log.restart(at: position)
