@@ -48,7 +48,8 @@ enum SeedPlacement {
         to stateDirectory: String,
         named suffix: String
     ) throws(SystemFailure) -> String? {
-        let names = [path, path + "-wal", path + "-shm"].filter { access($0, F_OK) == 0 }
+        let all: [String] = [path, path + "-wal", path + "-shm"]
+        let names = all.filter { access($0, F_OK) == 0 }
         guard !names.isEmpty else { return nil }
         let folder = try self.asideFolder(stateDirectory, path, suffix)
         for name in names {
