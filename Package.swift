@@ -127,7 +127,12 @@ let package = Package(
             name: "SimulationTests", dependencies: ["PairCore", "PairSim"], swiftSettings: strict),
         .testTarget(
             name: "PairStoreTests",
-            dependencies: ["PairCore", "PairWAL", "PairStore", "CSQLite"], swiftSettings: strict),
+            dependencies: ["PairCore", "PairWAL", "PairStore", "CSQLite", "store-fixture"],
+            swiftSettings: strict),
+        // What the store's tests kill: a secondary that applies a log in a process of its own.
+        .executableTarget(
+            name: "store-fixture", dependencies: ["PairCore", "PairWAL", "PairStore"],
+            path: "Tests/Fixtures/store-fixture", swiftSettings: strict),
         .testTarget(
             name: "PairNetTests",
             dependencies: [

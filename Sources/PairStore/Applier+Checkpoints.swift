@@ -97,6 +97,8 @@ extension Applier {
         try connection.touch()
         try self.vault.whileCheckpointing { () throws(VaultError) in
             _ = try connection.checkpointPassively()
+            // If somebody else was faster, the next pass asks again; meanwhile he cannot start the
+            // WAL anew, because WRITE is ours.
             _ = try self.vault.files.tryCheckpointLock()
         }
     }

@@ -1,5 +1,5 @@
 import Glibc
-package import PairCore
+import PairCore
 import PairWAL
 import Synchronization
 
@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// A batch of segments becomes one commit of the vault's own WAL, appended under the WRITE lock that
 /// the closed gate holds anyway, so that readers keep their snapshots and never wait. The order makes
-/// every moment safe to die at:
+/// every moment one to die at:
 ///
 /// 1. All segments are checked: format, order, epoch, digests before and after.
 /// 2. Their records go to the log, and the log is synced. From now on the new state's digest can be
@@ -20,7 +20,7 @@ import Synchronization
 ///
 /// A failure of the disk ends the applier: after a failed sync nothing is known about the file, so
 /// nothing is tried again, and only a new start, which reads everything, can go on.
-package final class Applier: Sendable {
+final class Applier: Sendable {
     let vault: AttachedVault
     let log: SegmentStore
     let state: Mutex<State>
@@ -70,17 +70,17 @@ package final class Applier: Sendable {
     deinit { self.pacer.stop() }
 
     /// The newest position that readers see; `nil` while it is unknown.
-    package var applied: Position? { self.state.withLock { $0.position } }
+    var applied: Position? { self.state.withLock { $0.position } }
 
     /// The hashes of all pages, as readers see them.
-    package var pages: PageMap { self.state.withLock { $0.pages } }
+    var pages: PageMap { self.state.withLock { $0.pages } }
 
     /// Names the position of the state that the vault is in, as both nodes have agreed.
     ///
     /// The log is cut there, or begins there if it did not hold the position.
     ///
     /// - Throws: `.digestMismatch` when the vault is not in that state.
-    package func begin(after position: Position) throws(VaultError) {
+    func begin(after position: Position) throws(VaultError) {
         try self.exclusively { state throws(VaultError) in
             guard state.pages.digest == position.digest else {
                 throw .digestMismatch(
@@ -103,7 +103,7 @@ package final class Applier: Sendable {
     /// - Returns: the newest position that readers see.
     /// - Throws: `.segment`, `.outOfOrder`, `.digestMismatch` when the segments are not what follows;
     ///   the vault is then as it was. `.system`, `.log` when the disk fails.
-    package func apply(_ segments: [[UInt8]]) throws(VaultError) -> Position {
+    func apply(_ segments: [[UInt8]]) throws(VaultError) -> Position {
         let position = try self.exclusively { state throws(VaultError) -> Position in
             guard var position = state.position else { throw .notRunning("applying") }
             var views: [SegmentView] = []
@@ -133,19 +133,45 @@ package final class Applier: Sendable {
         return position
     }
 
-    /// Runs `body` between two batches: nothing is applied until it returns.
-    func betweenBatches<Answer: Sendable>(
-        _ body: (Position?, PageMap) throws(VaultError) -> Answer
-    ) throws(VaultError) -> Answer {
-        try self.exclusively { state throws(VaultError) in
-            try body(state.position, state.pages)
+    /// Calls `body` with the newest state, held readable, between two batches.
+    func withMark(_ body: @Sendable (Result<Mark, VaultError>) -> Void) {
+        self.state.withLock { state in
+            do throws(VaultError) {
+                if let failure = state.failure { throw failure }
+                guard let position = state.position else { throw .notRunning("applying") }
+                let (pages, anchor) = (state.pages, state.appender.published.anchor)
+                let mark = try Mark(of: self.vault) { _ in
+                    CapturedState(pages: pages, position: position, anchor: anchor)
+                }
+                body(.success(mark))
+            } catch {
+                body(.failure(error))
+            }
         }
     }
 
-    /// Ends the checkpointing; the applier is of no more use.
-    package func stop() {
+    /// What the applier leaves to whoever writes to the vault next.
+    struct End: Sendable {
+        var pages: PageMap
+        /// Vouches for ``pages``.
+        var header: WALIndex.Header
+        var position: Position?
+    }
+
+    /// Ends applying and checkpointing; the applier is of no more use.
+    func stop() -> Result<End, VaultError> {
         self.pacer.stop()
-        self.state.withLock { $0.failure = .notRunning("applying") }
+        return self.state.withLock { state in
+            if let failure = state.failure { return .failure(failure) }
+            state.failure = .notRunning("applying")
+            return .success(
+                End(
+                    pages: state.pages,
+                    header: state.appender.published,
+                    position: state.position
+                )
+            )
+        }
     }
 
     func exclusively<Answer: Sendable>(

@@ -39,37 +39,56 @@ extension WALAppender {
     }
 }
 
-extension Applier {
-    /// Sets or clears the marker, if it is not so already.
+extension AttachedVault {
+    /// Whether the marker is set, as readers see page 1.
+    func hasMarker() throws(VaultError) -> Bool {
+        try self.firstPage()[Marker.byteOffset] == Marker.set
+    }
+
+    /// Sets or clears the marker; durable and seen by everybody when it returns.
     ///
-    /// Clearing is the last thing before the gate opens: nothing may be applied after it. The next
-    /// checkpoint, within a second, brings the byte into the file.
-    package func setMarker(_ isSet: Bool) throws(VaultError) {
-        try self.exclusively { state throws(VaultError) in
-            let value = isSet ? Marker.set : Marker.cleared
-            let image = try self.firstPage(state)
-            guard image[Marker.byteOffset] != value else { return }
-            state.parts = nil
-            try state.appender.mark(
-                value,
-                firstPage: image,
-                pageCount: state.appender.published.pageCount(state.pages)
-            )
+    /// The gate is closed by layer 1, and nobody else appends to the WAL.
+    func setMarker(_ isSet: Bool) throws(VaultError) {
+        var appender = try WALAppender(self.files, pageSize: self.pageSize)
+        try self.setMarker(isSet, with: &appender)
+    }
+
+    /// - Returns: `false` when it was so already.
+    @discardableResult
+    func setMarker(
+        _ isSet: Bool,
+        with appender: inout WALAppender
+    ) throws(VaultError) -> Bool {
+        let value = isSet ? Marker.set : Marker.cleared
+        let image = try self.firstPage()
+        guard image[Marker.byteOffset] != value else { return false }
+        let known = appender.published.pageCount
+        let pageCount =
+            known > 0
+            ? known : UInt32(try self.files.databaseByteCount() / self.pageSize.byteCount)
+        try appender.mark(value, firstPage: image, pageCount: pageCount)
+        return true
+    }
+
+    /// Brings the marker into the database file, as far as readers allow it.
+    func checkpointMarker() throws(VaultError) {
+        let connection = try self.borrowConnection()
+        defer { self.giveBack(connection) }
+        // A connection that has never read does nothing for a vault that is marked.
+        try connection.touch()
+        try self.whileCheckpointing { () throws(VaultError) in
+            _ = try connection.checkpointPassively()
+            try self.retakeCheckpointLock()
         }
-        self.pacer.noteMarker()
     }
 
     /// Page 1 as readers see it.
-    private func firstPage(_ state: State) throws(VaultError) -> [UInt8] {
-        let connection = try self.vault.borrowConnection()
-        defer { self.vault.giveBack(connection) }
-        let snapshot = try Snapshot(
-            of: self.vault.files,
-            through: connection,
-            pageSize: self.vault.pageSize
-        )
+    private func firstPage() throws(VaultError) -> [UInt8] {
+        let connection = try self.borrowConnection()
+        defer { self.giveBack(connection) }
+        let snapshot = try Snapshot(of: self.files, through: connection, pageSize: self.pageSize)
         defer { snapshot.end() }
-        var image = [UInt8](repeating: 0, count: self.vault.pageSize.byteCount)
+        var image = [UInt8](repeating: 0, count: self.pageSize.byteCount)
         let result: Result<Void, VaultError> = image.withUnsafeMutableBytes { bytes in
             do throws(VaultError) {
                 return .success(try snapshot.read(.first, into: bytes))
@@ -79,12 +98,5 @@ extension Applier {
         }
         try result.get()
         return image
-    }
-}
-
-extension WALIndex.Header {
-    /// The vault's page count; the header does not know it before the first commit of a WAL.
-    func pageCount(_ pages: PageMap) -> UInt32 {
-        self.pageCount > 0 ? self.pageCount : pages.pageCount
     }
 }

@@ -64,15 +64,14 @@ extension Vault {
         )
         let capture = try WALCapture(from: state)
         let checkpointer = Checkpointer(vault, capture: capture, report: report)
-        let header = rest.header
         let log = self.log
         let foldBase = isFolding ? rest.foldBase : nil
         StoreThread.start("pair-capture") {
             let reader = FrameReader(
                 vault.files,
                 pageSize: vault.pageSize,
-                anchor: header.anchor,
-                isBigEndian: header.hasBigEndianChecksums
+                anchor: rest.header.anchor,
+                isBigEndian: rest.header.hasBigEndianChecksums
             )
             let outcome = CaptureLoop.outcome(
                 of: vault,
@@ -80,7 +79,8 @@ extension Vault {
                 log,
                 checkpointer,
                 CommitAssembler(state, reader: reader),
-                foldBase,
+                rest.header,
+                foldingFrom: foldBase,
                 deliver,
                 report
             )
@@ -111,6 +111,7 @@ extension Vault {
     package func withMark(
         _ body: @escaping @Sendable (Result<Mark, VaultError>) -> Void
     ) {
+        if let applier = self.state.withLock({ $0.applier }) { return applier.withMark(body) }
         do throws(VaultError) {
             try self.runningCapture().mark(body)
         } catch {
@@ -123,6 +124,7 @@ extension Vault {
     /// The vault stays in custody, and the gate as it is. When the next role begins, commits that an
     /// open gate has let in meanwhile are not lost: they follow in the WAL.
     package func stop() {
+        self.stopApplying()
         let (capture, checkpointer) = self.state.withLock { state in
             defer {
                 state.capture = nil

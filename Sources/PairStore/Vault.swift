@@ -42,6 +42,7 @@ package final class Vault: Sendable {
         var rest: Rest?
         var capture: WALCapture?
         var checkpointer: Checkpointer?
+        var applier: Applier?
     }
 
     /// A state of the vault between two roles.
@@ -116,7 +117,7 @@ package final class Vault: Sendable {
             try files.checkIdentity()
             if case .closed = mode { try vault.gate.close(atMost: timeout) }
             let (rest, wasMarked) = try self.survey(vault, mode, timeout)
-            return try self.conclude(vault, finding, rest, wasMarked: wasMarked)
+            return try self.conclude(vault, finding, mode, rest, wasMarked: wasMarked)
         } catch {
             try vault.releaseCustody()
             throw error
@@ -137,12 +138,25 @@ package final class Vault: Sendable {
         }
     }
 
-    /// Reads the whole vault at a snapshot, after the marker was made to agree with `mode`.
+    /// Makes the marker agree with `mode`, and reads the whole vault at a snapshot.
     private func survey(
         _ vault: AttachedVault,
         _ mode: AttachMode,
         _ timeout: Duration
     ) throws(VaultError) -> (Rest, wasMarked: Bool) {
+        // What the application has committed without us may be in the WAL alone.
+        _ = try vault.tryGuard()
+        let wasMarked = try vault.hasMarker()
+        switch mode {
+        case .open where wasMarked:
+            try vault.gate.close(atMost: timeout)
+            try vault.setMarker(false)
+            try vault.gate.open()
+        case .closed(let marked) where marked != wasMarked:
+            try vault.setMarker(marked)
+            if marked { try vault.checkpointMarker() }
+        case .open, .closed: break
+        }
         let connection = try vault.borrowConnection()
         defer { vault.giveBack(connection) }
         let snapshot = try Snapshot(
@@ -151,14 +165,14 @@ package final class Vault: Sendable {
             pageSize: vault.pageSize
         )
         defer { snapshot.end() }
-        let (pages, isMarked) = try snapshot.scan()
-        return (Rest(pages: pages, header: snapshot.header, foldBase: nil), isMarked)
+        return (Rest(pages: try snapshot.scan().pages, header: snapshot.header), wasMarked)
     }
 
     /// Looks for the state that was found in the log.
     private func conclude(
         _ vault: AttachedVault,
         _ finding: Preflight.Finding,
+        _ mode: AttachMode,
         _ found: Rest,
         wasMarked: Bool
     ) throws(VaultError) -> Attachment {
@@ -177,6 +191,11 @@ package final class Vault: Sendable {
             }
         } catch {
             throw .log(error)
+        }
+        // Nobody but the applier can have changed a vault that was marked. It logs before it
+        // commits, so an older state than the log's newest is one that a crash has left.
+        if position == nil, wasMarked, case .closed(marked: true) = mode {
+            position = self.log.position(withDigest: rest.pages.digest)
         }
         let attachment = Attachment(
             pageSize: vault.pageSize,
