@@ -26,7 +26,11 @@ package struct EventList: Hashable, Sendable, Codable {
         package var fields: [String: String]
 
         package init(
-            at: WallTime, event: String, level: String, message: String, fields: [String: String]
+            at: WallTime,
+            event: String,
+            level: String,
+            message: String,
+            fields: [String: String]
         ) {
             self.at = at
             self.event = event
