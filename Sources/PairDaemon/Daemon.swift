@@ -41,7 +41,7 @@ package struct Daemon: Sendable {
                 path: configuration.vaultPath,
                 logDirectory: configuration.stateDirectory + "/log",
                 stateDirectory: configuration.stateDirectory,
-                retentionBytes: configuration.logRetention.byteCount,
+                retentionBytes: Int(clamping: configuration.logRetention.byteCount),
                 retentionAge: configuration.logRetention.age))
         try Self.attempt(78) { try vault.checkPlace() }
         let (stream, events) = AsyncStream.makeStream(
@@ -64,7 +64,7 @@ package struct Daemon: Sendable {
         let shell = NodeShell(
             configuration: configuration, keeper: keeper, identity: identity, vault: vault,
             links: links, log: EventLog(logger: logger, context: context),
-            gateFiles: GateFiles(beside: configuration.control.socket), events: events)
+            gateFiles: Self.gateFiles(configuration), events: events)
         shell.hold(lock)
         shellBox.set(shell)
         self.shell = shell
@@ -96,6 +96,12 @@ package struct Daemon: Sendable {
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet))
         try await services.run()
         try await self.group.shutdownGracefully()
+    }
+
+    /// The gate files stand beside the control socket.
+    private static func gateFiles(_ configuration: Configuration) -> GateFiles? {
+        let socket = configuration.control.socket
+        return socket.lastIndex(of: "/").map { GateFiles(directory: String(socket[..<$0])) }
     }
 
     private static let quiet = Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }

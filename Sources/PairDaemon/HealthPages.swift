@@ -29,7 +29,7 @@ extension NodeShell {
             (.init("replication_lag_seconds"), values.applied.since.map { (now - $0).inSeconds } ?? 0),
             (.init("replication_lag_bytes"), Double(values.applied.byteCount)),
             (.init("write_hold_max_seconds"), self.vault.longestWriteHold.inSeconds),
-            (.init("log_retained_bytes"), Double(self.vault.log?.byteCount ?? 0)),
+            (.init("log_retained_bytes"), Double(self.vault.log.byteCount ?? 0)),
             (.init("process_resident_memory_bytes"), Double(residentBytes)),
             (.init("process_cpu_seconds_total"), processorTime.inSeconds),
         ]

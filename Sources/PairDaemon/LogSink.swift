@@ -230,10 +230,19 @@ final class LogSink: Sendable {
 
     /// Reads this copy at the mark's place in the stream; the stream itself goes on meanwhile.
     private func answerMark(_ id: UInt64, _ position: Position, full: Bool) {
-        self.vault.withMark { mark in
+        self.vault.withMark { result in
             self.markQueue.async {
-                defer { mark.end() }
-                self.compare(mark, id: id, full: full)
+                switch result {
+                case .success(let mark):
+                    self.compare(mark, id: id, full: full)
+                    mark.end()
+                case .failure(let error):
+                    self.post(
+                        .markResult(
+                            LogMessage.MarkResult(
+                                id: id, position: position, scanned: nil, pageCount: 0,
+                                integrity: "no mark: \(error)")))
+                }
             }
         }
     }
@@ -243,9 +252,9 @@ final class LogSink: Sendable {
             id: id, position: mark.position, scanned: nil, pageCount: mark.pageCount,
             integrity: nil)
         do {
-            let scan = try mark.scan()
-            result.scanned = scan.digest
             if full {
+                let scan = try mark.scan()
+                result.scanned = scan.digest
                 result.integrity = try self.vault.integrityCheck()
                 let hashes = scan.shortHashes
                 for start in stride(from: 0, to: hashes.count, by: 16 * 16_384) {

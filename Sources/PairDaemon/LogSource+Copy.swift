@@ -1,7 +1,9 @@
 import Dispatch
 import PairCore
+import PairNet
 import PairStore
 import PairWire
+import Synchronization
 
 /// A copy of pages under way: what has been asked for and what is still to be sent.
 ///
@@ -43,15 +45,16 @@ extension LogSource {
     private static let sliceByteCount = 4 << 20
 
     /// Fixes where the copy begins, between two segments, and tells the secondary.
-    func beginCopy(_ way: LogMessage.Plan.Way) throws {
-        self.terms.vault.withMark { mark in
+    func beginCopy(_ way: LogMessage.Plan.Way) {
+        self.terms.vault.withMark { result in
+            guard case .success(let mark) = result else { return self.fail("\(result)") }
             let plan = self.plan(way, at: mark.position, pages: mark.pageCount)
             self.state.withLock { state in
                 state.cursor = SegmentStore.Cursor(after: mark.position.txid)
                 state.phase = .behind
                 var copy = PageCopy()
                 if way == .delta {
-                    copy.hashes = mark.shortHashes
+                    copy.hashes = mark.pages.shortHashes
                 } else if mark.pageCount > 0 {
                     copy.wanted = [1...mark.pageCount]
                     copy.totalBytes = UInt64(mark.pageCount) * UInt64(self.terms.pageSize.byteCount)
@@ -172,7 +175,7 @@ extension LogSource {
     /// Reads pages at a short mark of their own, so that the WAL is never pinned for long, and
     /// sends them in messages of less than 1 MiB.
     private func sendPages(_ pages: [PageNumber]) throws {
-        let mark = try self.terms.vault.beginMark()
+        let mark = try self.terms.vault.beginMark(timeout: .seconds(10))
         defer { mark.end() }
         let recordByteCount = 4 + self.terms.pageSize.byteCount
         let inMessage = max(1, (1 << 20) / recordByteCount - 1)
@@ -185,7 +188,7 @@ extension LogSource {
                 && page != self.terms.pageSize.lockPage
             {
                 writer.u32(page.rawValue)
-                writer.bytes(try mark.image(of: page))
+                writer.bytes(try self.image(of: page, at: mark))
             }
             done += slice.count
             let bytes = writer.bytes
@@ -199,5 +202,12 @@ extension LogSource {
             ($0.copy?.sentBytes ?? 0, $0.copy?.totalBytes ?? 0)
         }
         self.report(.copying(doneBytes: sent, totalBytes: total))
+    }
+
+    private func image(of page: PageNumber, at mark: Mark) throws(VaultError) -> [UInt8] {
+        try [UInt8](unsafeUninitializedCapacity: mark.pageSize.byteCount) { buffer, count throws(VaultError) in
+            try mark.read(page, into: UnsafeMutableRawBufferPointer(buffer))
+            count = mark.pageSize.byteCount
+        }
     }
 }

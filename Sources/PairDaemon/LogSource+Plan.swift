@@ -1,14 +1,18 @@
 import PairCore
+import PairNet
 import PairStore
 import PairWire
+import Synchronization
 
 extension LogSource {
     /// Decides how the secondary comes level, tells it, and starts.
     func answer(_ request: LogMessage.Request) {
-        do {
-            switch self.way(for: request) {
+        guard let captured = self.terms.vault.captured else {
+                return self.fail("the vault is not being captured")
+            }
+            switch self.way(for: request, captured) {
             case .refuse(let reason):
-                self.post(.plan(self.plan(.refuse(reason), at: self.terms.vault.captured, pages: 0)))
+                self.post(.plan(self.plan(.refuse(reason), at: captured, pages: 0)))
                 self.report(.failed(reason))
             case .stream(let position):
                 let plan = self.plan(.stream(after: position), at: position, pages: 0)
@@ -19,12 +23,9 @@ extension LogSource {
                 }
                 self.report(.planned(plan))
                 self.pump()
-            case .delta: try self.beginCopy(.delta)
-            case .seed: try self.beginCopy(.seed)
+            case .delta: self.beginCopy(.delta)
+            case .seed: self.beginCopy(.seed)
             }
-        } catch {
-            self.fail("\(error)")
-        }
     }
 
     func plan(_ way: LogMessage.Plan.Way, at position: Position, pages: UInt32) -> LogMessage.Plan {
@@ -43,7 +44,9 @@ extension LogSource {
     ///     ours           in our log, equal digest yes       stream
     ///     ours           in our log, equal digest no        delta
     ///     ours           unknown                  –         delta
-    private func way(for request: LogMessage.Request) -> LogMessage.Plan.Way {
+    private func way(
+        for request: LogMessage.Request, _ captured: Position
+    ) -> LogMessage.Plan.Way {
         if let vault = request.vault, vault != self.terms.vaultID {
             return .refuse(
                 "the secondary holds another vault (\(vault)); on the primary: "
@@ -69,7 +72,6 @@ extension LogSource {
                     + "the primary's \(self.terms.pageSize.byteCount)")
         case .withTables: break
         }
-        let captured = self.terms.vault.captured
         if let position = request.position, position.epoch == captured.epoch,
             position.txid > captured.txid
         {

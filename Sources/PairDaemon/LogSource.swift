@@ -94,13 +94,19 @@ final class LogSource: Sendable {
     }
 
     /// Says where the primary is; for display on the other side only.
-    func tick() { self.post(.tick(self.terms.vault.captured)) }
+    func tick() {
+        guard let captured = self.terms.vault.captured else { return }
+        self.post(.tick(captured))
+    }
 
     /// Lets the secondary compare its copy at this very place in the stream.
     ///
     /// `begun` gets the primary's own mark; it is called on the capture's thread.
-    func mark(id: UInt64, full: Bool, begun: @escaping @Sendable (Mark?) -> Void) {
-        self.terms.vault.withMark { mark in
+    func mark(
+        id: UInt64, full: Bool, begun: @escaping @Sendable (Result<Mark, VaultError>) -> Void
+    ) {
+        self.terms.vault.withMark { result in
+            guard case .success(let mark) = result else { return begun(result) }
             let isSent = self.state.withLock { state in
                 // Behind, the mark would overtake segments that are still in the log.
                 guard state.phase == .level, state.copy == nil else { return false }
@@ -109,9 +115,9 @@ final class LogSource: Sendable {
             }
             guard isSent else {
                 mark.end()
-                return begun(nil)
+                return begun(.failure(.timedOut("the secondary to come level")))
             }
-            begun(mark)
+            begun(result)
         }
     }
 

@@ -13,7 +13,7 @@ enum NodeEvent: Sendable {
     case heard(ControlMessage)
     /// The bytes were no message; nothing of them is used.
     case garbled(reason: String)
-    case attached(Result<Attachment, VaultError>)
+    case attached(Result<Vault.Attachment, VaultError>)
     case capture(CaptureEvent)
     case source(ObjectIdentifier, LogSource.Report)
     case sink(ObjectIdentifier, LogSink.Report)

@@ -1,3 +1,4 @@
+import Logging
 import PairCore
 import PairStore
 import PairWire

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Logging
 import PairCore
 import PairNet
 import PairStore
@@ -15,7 +16,7 @@ extension OperatorCall {
     }
 
     func finish(_ exit: ControlExit, _ message: String) {
-        self.finish(exit, message, ControlNothing?.none)
+        self.finish(exit, message, Optional<ControlNothing>.none)
     }
 
     /// Says what is happening meanwhile.
@@ -45,7 +46,7 @@ extension NodeLoop {
         case .status: call.finish(.done, "", self.report)
         case .pairInvite(let parameters): self.invite(call, parameters)
         case .pairJoin(let parameters): self.join(call, parameters)
-        case .pairShow: call.finish(.done, "", self.pairDescription)
+        case .pairShow: call.finish(.done, "", Optional(self.pairDescription))
         case .enableHA(let parameters): self.enable(call, parameters)
         case .verify(let parameters): self.atPrimary(call) { self.verify($0, full: parameters.full) }
         case .wait(let parameters): self.atPrimary(call) { self.wait($0, parameters.level) }
@@ -128,7 +129,7 @@ extension NodeLoop {
         let (primary, secondary) = (self.localName, self.peerName)
         self.beside {
             do {
-                let position = try shell.vault.captureNow(within: .seconds(10))
+                let position = try shell.vault.captureNow(timeout: .seconds(10))
                 shell.figures.wait(for: position.txid, level) { isReached in
                     guard isReached else {
                         return call.finish(.failed, "\(primary) is no longer primary")

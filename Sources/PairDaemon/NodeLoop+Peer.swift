@@ -1,3 +1,4 @@
+import Logging
 import PairCore
 import PairNet
 import PairStore
@@ -90,8 +91,8 @@ extension NodeLoop {
     /// What lies at the vault's path; while it is attached nobody may open the file to look.
     var content: VaultContent {
         switch self.standing {
-        case .primary: .withTables(self.shell.vault.pageSize ?? .standard)
-        case .unmanaged, .attaching, .failed, .secondary:
+        case .primary, .secondary: self.shell.vault.content
+        case .unmanaged, .attaching, .failed:
             Vault.inspect(path: self.shell.configuration.vaultPath)
         }
     }

@@ -1,3 +1,4 @@
+import Logging
 import PairCore
 import PairNet
 import PairStore
@@ -29,7 +30,7 @@ extension NodeLoop {
         switch self.standing {
         case .primary:
             guard self.logLink != nil, let applied = values.progress?.applied else { return }
-            isEqual = self.shell.vault.log?.position(at: applied.txid)?.digest == applied.digest
+            isEqual = self.shell.vault.log.position(at: applied.txid)?.digest == applied.digest
             if !isEqual { self.equalAt = nil }
         case .secondary(let secondary):
             guard self.logLink != nil, secondary.following == .streaming,

@@ -1,11 +1,14 @@
+import Logging
 import PairCore
+import PairNet
 import PairStore
+import PairWAL
 import PairWire
 
 // Opening the vault, serving it, and following the primary.
 extension NodeLoop {
     /// Opens the vault beside the loop; the answer is an `attached` event.
-    func attach(_ mode: AttachMode) {
+    func attach(_ mode: Vault.AttachMode) {
         let reason: String? =
             if case .attaching(let attaching) = self.standing { attaching.reason } else { nil }
         self.standing = .attaching(
@@ -31,7 +34,7 @@ extension NodeLoop {
         }
     }
 
-    func finishAttaching(_ result: Result<Attachment, VaultError>) {
+    func finishAttaching(_ result: Result<Vault.Attachment, VaultError>) {
         guard case .attaching(var attaching) = self.standing else { return }
         switch result {
         case .success(let attachment):
@@ -55,10 +58,10 @@ extension NodeLoop {
     }
 
     /// Captures from the vault's present state on; the gate is open from here.
-    private func serve(_ attachment: Attachment) {
+    private func serve(_ attachment: Vault.Attachment) {
         do {
             if attachment.wasMarked { self.shell.log.emit(.markerCleared, level: .notice) }
-            let base = try self.base(for: attachment)
+            let (epoch, base) = try self.base(for: attachment)
             let shell = self.shell
             shell.figures.reset()
             shell.figures.update {
@@ -66,7 +69,7 @@ extension NodeLoop {
                 $0.applied = Backlog(acknowledged: base.txid)
             }
             try shell.vault.startCapture(
-                epoch: base.epoch, at: base,
+                epoch: epoch, at: base,
                 deliver: { segment in
                     let now = shell.now
                     let last = segment.header.last
@@ -90,35 +93,32 @@ extension NodeLoop {
     ///
     /// A new epoch is taken for the first enable-ha, and when continuity with what was recorded
     /// cannot be proven (a gap): then the next transaction is unlike any that the peer may have.
-    private func base(for attachment: Attachment) throws -> Position {
+    private func base(for attachment: Vault.Attachment) throws -> (Epoch, Position) {
         let record = self.record
         if let epoch = self.enabling?.proposal.epoch {
             let base = Position(
                 epoch: epoch, txid: attachment.position?.txid ?? TXID(1),
                 digest: attachment.scannedDigest)
             try self.persistPrimary(epoch: epoch, fork: base, cause: .enable)
-            try self.shell.vault.log?.restart(at: base)
-            return base
+            return (epoch, base)
         }
-        if let position = attachment.position {
-            return Position(
-                epoch: max(position.epoch, record.epoch), txid: position.txid,
-                digest: position.digest)
-        }
-        let last = self.shell.vault.log?.newest ?? .start
+        if let position = attachment.position { return (record.epoch, position) }
+        let last = self.shell.vault.log.newest ?? .start
+        let next = last.txid.next
         guard let peer = record.peer else {
-            return Position(
-                epoch: record.epoch, txid: last.txid.next, digest: attachment.scannedDigest)
+            return (
+                record.epoch,
+                Position(epoch: record.epoch, txid: next, digest: attachment.scannedDigest)
+            )
         }
         let epoch = max(record.epoch, record.lineage.epoch).next(ownedBy: peer.bit)
         try self.persistPrimary(epoch: epoch, fork: last, cause: .gap)
-        let base = Position(epoch: epoch, txid: last.txid.next, digest: attachment.scannedDigest)
-        try self.shell.vault.log?.restart(at: base)
+        let base = Position(epoch: epoch, txid: next, digest: attachment.scannedDigest)
         self.shell.log.emit(
             .vaultHealed, level: .notice,
             "the vault changed in a way the log does not show; a new epoch begins",
             ["after": "\(last)", "at": "\(base)"])
-        return base
+        return (epoch, base)
     }
 
     private func persistPrimary(epoch: Epoch, fork: Position, cause: EpochCause) throws {
@@ -142,15 +142,28 @@ extension NodeLoop {
 
     func take(_ event: CaptureEvent) {
         switch event {
-        case .failed(let error):
-            self.shell.log.emit(.storageError, level: .critical, "\(error)")
-            // Whoever wrote past us or replaced the file, nothing more is shipped from this
-            // attachment; the next one finds out what can be proven.
+        case .stopped(let error):
+            let isReplaced = if case .replaced = error { true } else { false }
+            self.shell.log.emit(
+                isReplaced ? .vaultReplaced : .storageError, level: .critical, "\(error)")
+            // Nothing more is shipped from this attachment; the next one finds what can be proven.
             self.shell.router.clear()
             self.logLink?.close()
             self.attach(.open)
-        default:
-            self.shell.log.emit(.storageError, level: .warning, "\(event)")
+        case .recovered(let after):
+            self.shell.log.emit(
+                .vaultHealed, level: .notice, "a writer died while it published a commit",
+                ["after": "\(after)"])
+        case .logFailed(let error):
+            self.shell.metrics.count("storage_errors_total", labels: #"op="log""#)
+            self.shell.log.emit(.storageError, level: .error, "\(error)")
+        case .checkpointFailed(let error):
+            self.shell.metrics.count("storage_errors_total", labels: #"op="checkpoint""#)
+            self.shell.log.emit(.storageError, level: .error, "\(error)")
+        case .walPinned(let frames):
+            self.shell.log.emit(
+                .storageError, level: .warning, "somebody reads an old state and pins the WAL",
+                ["frames": "\(frames)"])
         }
     }
 

@@ -1,3 +1,5 @@
+import Dispatch
+import Logging
 import PairCore
 import PairStore
 import PairWire
@@ -35,15 +37,12 @@ extension NodeLoop {
         self.nextID += 1
         self.verification = Verification(id: id, call: call, full: full, position: .start)
         let shell = self.shell
-        source.mark(id: id, full: full) { mark in
-            guard let mark else {
-                return shell.post(.scanned(id: id, .failure(.busy("the secondary is still behind"))))
-            }
+        source.mark(id: id, full: full) { result in
             shell.vaultQueue.async {
-                defer { mark.end() }
                 do throws(VaultError) {
-                    let map = full ? try mark.scan() : mark.pageMap
-                    shell.post(.scanned(id: id, .success(map)))
+                    let mark = try result.get()
+                    defer { mark.end() }
+                    shell.post(.scanned(id: id, .success(full ? try mark.scan() : mark.pages)))
                 } catch {
                     shell.post(.scanned(id: id, .failure(error)))
                 }

@@ -36,6 +36,7 @@ final class NodeLoop {
     var stallReported = false
     var shownStatus = ""
     var lastPresenceAt: Instant?
+    var trimmedAt: Instant?
 
     /// What this node does with its vault now.
     enum Standing {
@@ -48,7 +49,7 @@ final class NodeLoop {
         case failed(String)
 
         struct Attaching {
-            var mode: AttachMode
+            var mode: Vault.AttachMode
             var isUnderWay: Bool
             var nextTry: Instant
             var reason: String?
@@ -145,7 +146,7 @@ final class NodeLoop {
         self.checkEquality(now)
         self.checkStall(now)
         self.checkEnabling(now)
-        self.shell.vault.log?.trim()
+        self.trimLog(now)
         self.answerThoseWhoWait()
         if self.shell.notifier.watchdogInterval != nil { self.shell.notifier.watchdog() }
     }
@@ -169,6 +170,20 @@ final class NodeLoop {
         }
         self.shell.notifier.status("\(record.role.rawValue) \(self.state.rawValue), epoch \(record.epoch)")
         self.sayPresence()
+    }
+
+    /// Once a minute: lets go of what the retention no longer covers.
+    private func trimLog(_ now: Instant) {
+        guard now - (self.trimmedAt ?? self.startedAt) >= .seconds(60) else { return }
+        self.trimmedAt = now
+        let shell = self.shell
+        self.beside {
+            do {
+                try shell.vault.log.trim()
+            } catch {
+                shell.log.emit(.storageError, level: .error, "\(error)")
+            }
+        }
     }
 
     private func showGate(_ gate: GateState) {

@@ -26,6 +26,7 @@ final class NodeShell: Sendable {
     let bootID: UInt64
     private let start = ContinuousClock.now
     private let shown = Mutex(false)
+    private let locks = Mutex<[StateLock]>([])
     private let lost = Atomic<Int>(0)
 
     init(
@@ -44,6 +45,9 @@ final class NodeShell: Sendable {
         self.bootID = UInt64.random(in: .min ... .max)
     }
 
+    /// Keeps `lock` held as long as the node lives.
+    func hold(_ lock: StateLock) { self.locks.withLock { $0.append(lock) } }
+
     var timers: Timers { self.configuration.timers }
 
     var now: Instant { Instant(sinceStart: ContinuousClock.now - self.start) }
@@ -51,6 +55,22 @@ final class NodeShell: Sendable {
     var gateFilesShown: Bool {
         get { self.shown.withLock { $0 } }
         set { self.shown.withLock { $0 = newValue } }
+    }
+
+    /// Tells the peer link whom to expect and where, as the record says.
+    func applyPeer() {
+        guard let peer = self.keeper.current.peer, let pin = KeyPin(peer.keyPin) else {
+            return self.links.setPeer(nil)
+        }
+        let configured = self.configuration.peerAddresses.map {
+            PeerAddress(host: $0.host, port: Int($0.port))
+        }
+        let learnt = PeerAddress(peer.address).map { [$0] } ?? []
+        self.links.setPeer(
+            PeerLink.Peer(
+                pair: peer.pair, node: peer.node, pin: pin, ownBit: peer.bit,
+                addresses: configured.isEmpty ? learnt : configured,
+                minimumProtocol: peer.minimumProtocol))
     }
 
     /// Puts an event into the loop's bounded queue; a full queue is itself news.

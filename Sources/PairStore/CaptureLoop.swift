@@ -41,11 +41,39 @@ struct CaptureLoop: ~Copyable {
         self.notifier = try CommitNotifier(path: vault.files.walPath, bell: capture.bell)
     }
 
+    /// Runs a loop of the calling thread's own.
+    static func outcome(
+        of vault: AttachedVault,
+        _ capture: WALCapture,
+        _ log: SegmentStore,
+        _ checkpointer: Checkpointer,
+        _ assembler: consuming CommitAssembler,
+        _ base: WALAnchor?,
+        _ deliver: @escaping @Sendable (CapturedSegment) -> Void,
+        _ report: @escaping @Sendable (CaptureEvent) -> Void
+    ) -> Result<WALCapture.End, VaultError> {
+        do throws(VaultError) {
+            var loop = try CaptureLoop(
+                vault: vault,
+                capture: capture,
+                log: log,
+                checkpointer: checkpointer,
+                rhythm: WALCapture.Rhythm(),
+                assembler: assembler,
+                deliver: deliver,
+                report: report
+            )
+            return loop.run(foldingFrom: base)
+        } catch {
+            return .failure(error)
+        }
+    }
+
     /// Runs until it is told to stop or something is wrong.
     ///
     /// - Parameter base: where the vault's history was left, when frames after it are to be folded
     ///   into one transaction first.
-    mutating func run(foldingFrom base: WALAnchor?) -> Result<CapturedState, VaultError> {
+    mutating func run(foldingFrom base: WALAnchor?) -> Result<WALCapture.End, VaultError> {
         do throws(VaultError) {
             if let base { try self.fold(from: base) }
             while true {
@@ -57,7 +85,9 @@ struct CaptureLoop: ~Copyable {
                 if found { self.lastCommit = .now }
                 if self.tornSince == nil { self.completeLooks(looks) }
                 for body in marks { self.mark(body) }
-                if mustStop && self.tornSince == nil { return .success(self.assembler.state) }
+                if mustStop, self.tornSince == nil, let seen = self.seen {
+                    return .success(WALCapture.End(state: self.assembler.state, header: seen))
+                }
                 try self.rest()
             }
         } catch {

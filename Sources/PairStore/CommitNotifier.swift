@@ -1,4 +1,4 @@
-internal import Glibc
+import Glibc
 
 /// Wakes the capture thread when the WAL is written to, or when somebody has a question.
 ///

@@ -1,4 +1,4 @@
-internal import Glibc
+import Glibc
 
 /// A value that threads share and wait upon, with deadlines.
 ///

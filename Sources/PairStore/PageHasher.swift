@@ -1,4 +1,4 @@
-internal import COpenSSL
+import COpenSSL
 package import PairCore
 
 /// Computes page hashes; one per thread.

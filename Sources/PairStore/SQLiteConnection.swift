@@ -1,5 +1,5 @@
-internal import CSQLite
-internal import Glibc
+import CSQLite
+import Glibc
 
 /// One connection to the vault, opened only if the file exists; closed when it is released.
 ///

@@ -1,5 +1,5 @@
-internal import CWALIndex
-internal import Glibc
+import CWALIndex
+import Glibc
 
 /// The bytes of the files that stand for locks, and what holding them means.
 package enum VaultLock: Hashable, Sendable {

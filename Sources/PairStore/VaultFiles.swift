@@ -1,5 +1,6 @@
-internal import CWALIndex
-internal import Glibc
+import CWALIndex
+import Glibc
+import Synchronization
 
 /// The three files of a vault and every lock that this process takes on them.
 ///
@@ -20,6 +21,26 @@ package struct VaultFiles: Sendable {
 
     package var walPath: String { self.path + "-wal" }
     package var shmPath: String { self.path + "-shm" }
+
+    /// The files at `path`, opened once per process as long as they are the same files.
+    ///
+    /// Attaching again, after whatever failure, must not cost descriptors each time.
+    static func opened(_ path: String) throws(VaultError) -> VaultFiles {
+        let known = self.known.withLock { $0[path] }
+        if let known {
+            do throws(VaultError) {
+                try known.checkIdentity()
+                return known
+            } catch {
+                // Replaced since: the new files get descriptors, the old ones keep theirs.
+            }
+        }
+        let files = try VaultFiles(opening: path)
+        self.known.withLock { $0[path] = files }
+        return files
+    }
+
+    private static let known = Mutex<[String: VaultFiles]>([:])
 
     /// Opens the files of a vault that a connection of ours has read already, so that they exist.
     ///

@@ -48,7 +48,14 @@ final class WALCapture: Sendable {
         var marks: [@Sendable (Result<Mark, VaultError>) -> Void] = []
         var mustStop = false
         /// Set once, when the thread has ended.
-        var outcome: Result<CapturedState, VaultError>?
+        var outcome: Result<End, VaultError>?
+    }
+
+    /// What capture leaves to whoever writes to the vault next.
+    struct End: Sendable {
+        var state: CapturedState
+        /// Vouches for ``state``.
+        var header: WALIndex.Header
     }
 
     let progress: Monitor<Progress>
@@ -100,10 +107,25 @@ final class WALCapture: Sendable {
     /// Ends the thread after one last look.
     ///
     /// - Returns: what has been captured, for whoever writes to the vault next.
-    func stop() -> Result<CapturedState, VaultError> {
+    func stop() -> Result<End, VaultError> {
         self.progress.update { $0.mustStop = true }
         self.bell.ring()
         return self.progress.wait { $0.outcome } ?? .failure(.notRunning("capture"))
+    }
+
+    /// Takes note that the thread has ended; marks that were asked for too late get an error.
+    func end(with outcome: Result<End, VaultError>) {
+        let marks = self.progress.update { progress in
+            progress.outcome = outcome
+            defer { progress.marks = [] }
+            return progress.marks
+        }
+        for body in marks {
+            switch outcome {
+            case .success: body(.failure(.notRunning("capture")))
+            case .failure(let error): body(.failure(error))
+            }
+        }
     }
 
     /// Waits until the frames up to `frame` of the generation `salts` are captured.

@@ -1,5 +1,5 @@
-internal import CWALIndex
-internal import Glibc
+import CWALIndex
+import Glibc
 package import PairCore
 package import PairWAL
 
