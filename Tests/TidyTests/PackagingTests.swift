@@ -16,7 +16,9 @@ struct PackagingTests {
     @Test func `depends on what was agreed, in exact versions`() throws {
         let manifest = try #require(SourceTree.file("Package.swift"))
         let declared = manifest.text
-            .matches(of: /\.package\(\s*url: "https:\/\/github\.com\/([^"]+)", exact: "([^"]+)"\)/)
+            .matches(
+                of: /\.package\(\s*url: "https:\/\/github\.com\/([^"]+)",\s*exact: "([^"]+)"\s*\)/
+            )
             .map { "\($0.1) \($0.2)" }
 
         #expect(declared == Self.dependencies)
@@ -28,6 +30,25 @@ struct PackagingTests {
         for (index, line) in lines.enumerated() where line.contains(".package(") {
             #expect(lines[index - 1].contains("// "), "Package.swift:\(index + 1): no reason above")
         }
+    }
+
+    @Test func `holds every Swift target to the same settings`() throws {
+        let manifest = try #require(SourceTree.file("Package.swift")).text
+        let targets = manifest.matches(
+            of: /\.(?:target|executableTarget|testTarget)\(\s*name: "([^"]+)"/
+        )
+        let inC = ["CWALIndex"]
+        for (index, target) in targets.enumerated() where !inC.contains(String(target.1)) {
+            let end =
+                index + 1 < targets.count ? targets[index + 1].range.lowerBound : manifest.endIndex
+            let declaration = manifest[target.range.lowerBound..<end]
+            #expect(
+                declaration.contains("swiftSettings: strict")
+                    || declaration.contains("swiftSettings: hot"),
+                "\(target.1) is held to nothing"
+            )
+        }
+        #expect(targets.count > 20)
     }
 
     @Test func `starts programs that are built here`() throws {
@@ -67,6 +88,18 @@ struct PackagingTests {
         #expect(!commands.isEmpty)
         for command in commands where !runs.contains(command) && !tests.contains(command) {
             Issue.record("README.md: neither .ci/run nor a test runs: \(command)")
+        }
+    }
+
+    @Test func `speaks of documents that are here`() {
+        let names = Set(SourceTree.texts.map { $0.name.lowercased() })
+        for file in SourceTree.texts where file.name != "PackagingTests.swift" {
+            for (index, line) in file.lines.enumerated() {
+                for match in line.matches(of: /[A-Za-z0-9-]+\.md\b/) {
+                    let isHere = names.contains(match.0.lowercased())
+                    #expect(isHere, "\(file.place(index)): there is no \(match.0)")
+                }
+            }
         }
     }
 
