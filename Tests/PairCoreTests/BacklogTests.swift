@@ -54,7 +54,8 @@ struct BacklogTests {
         #expect(backlog.acknowledged == TXID(5))
     }
 
-    @Test(arguments: 1...24)
+    /// Every other seed acknowledges so seldom that entries must be merged.
+    @Test(arguments: 1...16)
     func `never tells less than the truth, however long it grows`(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         var backlog = Backlog(acknowledged: .zero)
@@ -62,27 +63,29 @@ struct BacklogTests {
         var newest: UInt64 = 0
 
         for step in 0..<6000 {
-            if Int.random(in: 0..<8, using: &generator) > 0 {
+            if Int.random(in: 0..<(seed % 2 == 0 ? 20 : 1500), using: &generator) > 0 {
                 let count = UInt64.random(in: 1...3, using: &generator)
                 let bytes = UInt64.random(in: 1...4096, using: &generator)
                 for offset in 1...count {
-                    truth.append((newest + offset, offset == 1 ? bytes : 0, Self.instant(step)))
+                    // The whole weight is on the last one: counted until that is acknowledged.
+                    truth.append(
+                        (newest + offset, offset == count ? bytes : 0, Self.instant(step))
+                    )
                 }
                 newest += count
                 backlog.append(TXID(newest), byteCount: Int(bytes), at: Self.instant(step))
             } else {
                 let known = backlog.acknowledged.rawValue
                 let reached = UInt64.random(in: known...newest, using: &generator)
-                let txid = Int.random(in: 0..<4, using: &generator) == 0 ? reached : known
-                backlog.acknowledge(TXID(txid))
-                truth.removeAll { $0.txid <= txid }
+                backlog.acknowledge(TXID(reached))
+                truth.removeAll { $0.txid <= reached }
             }
+            guard step % 16 == 0 else { continue }
 
             #expect(backlog.transactions == UInt64(truth.count))
             #expect(backlog.byteCount >= truth.reduce(0) { $0 + $1.byteCount })
             if let oldest = truth.first {
-                let since = backlog.since ?? Self.instant(.max)
-                #expect(since <= oldest.since)
+                #expect((backlog.since ?? Self.instant(.max)) <= oldest.since)
             }
         }
 
