@@ -128,7 +128,6 @@ struct ControlMessageTests {
             epoch: Epoch(rawValue: 7),
             lineage: .example,
             position: .example(12),
-            vault: VaultID(high: 3, low: 4),
             content: .withTables(size),
             longestWriteHold: .milliseconds(250),
             policy: PairPolicy(failover: .available, timeout: .seconds(840)),
@@ -136,34 +135,100 @@ struct ControlMessageTests {
         )
     }
 
-    private static func messages() throws -> [ControlMessage] {
+    private static func presences() throws -> [Presence] {
         let size = try #require(PageSize.example)
-        let operation = OperationID(high: 5, low: 6)
-        let proposal = ControlMessage.EnableProposal(
-            operation: operation,
-            epoch: Epoch(rawValue: 8),
-            vault: VaultID(high: 3, low: 4),
-            pageSize: size,
-            discardsVault: true
+        let full = try Self.presence()
+        return [VaultContent.missing, .withoutTables(size), .unusable("not in WAL mode")].map {
+            var bare = full
+            (bare.position, bare.lineage, bare.content, bare.reasons) = (nil, .empty, $0, [])
+            return bare
+        } + [full]
+    }
+
+    private static var bareStatement: Statement {
+        Statement(
+            number: MessageNumber(incarnation: 3, n: .max),
+            nonce: Nonce(1, 2, 3, 4),
+            echo: .none,
+            heartbeatNonce: Nonce(5, 6, 7, .max),
+            isProbe: true,
+            epoch: .none,
+            role: .none,
+            state: .paired,
+            right: .solo,
+            arming: .never,
+            gateIsOpen: false,
+            gateWasOpen: false,
+            lineage: .empty,
+            position: .start,
+            hasVault: false,
+            isSeeding: false,
+            isSuspended: false,
+            relinquish: nil,
+            operation: nil,
+            aborted: [],
+            request: nil,
+            offer: nil,
+            policy: PairPolicy(failover: .strict, timeout: .seconds(300))
         )
-        var bare = try Self.presence()
-        (bare.position, bare.vault, bare.content, bare.reasons) = (nil, nil, .missing, [])
-        bare.lineage = .empty
-        var empty = bare
-        empty.content = .withoutTables(size)
-        var unusable = bare
-        unusable.content = .unusable("not in WAL mode")
-        return [
-            .presence(try Self.presence()), .presence(bare), .presence(empty), .presence(unusable),
-            .enableProposal(proposal),
-            .enableOrder(.init(proposal: proposal, lineage: .example)),
-            .enableAnswer(.init(operation: operation, refusal: nil)),
-            .enableAnswer(
-                .init(operation: operation, refusal: .init(exitCode: 10, text: "page sizes differ"))
-            ),
-            .forward(id: .max, request: Array(#"{"verb":"verify"}"#.utf8)),
-            .forwarded(id: 1, line: [], isLast: false),
-            .forwarded(id: 2, line: Array("{}".utf8), isLast: true),
+    }
+
+    private static var fullStatement: Statement {
+        var statement = Self.bareStatement
+        let operation = OperationID(high: 5, low: 6)
+        statement.epoch = Epoch(rawValue: 7)
+        statement.lineage = .example
+        statement.arming = NodeRecord.Arming(isArmed: true, generation: 9, revoked: 8)
+        statement.relinquish = NodeRecord.Relinquish(
+            operation: operation,
+            position: .example(4),
+            successor: .one
+        )
+        statement.operation = NodeRecord.Operation(
+            id: operation,
+            verb: .enableHA,
+            step: 2,
+            by: "alice",
+            since: 1_793_000_000
+        )
+        statement.aborted = [operation, OperationID(high: 7, low: 8)]
+        return statement
+    }
+
+    /// One statement for every verb that can be asked for, and one for every offer.
+    private static var statements: [Statement] {
+        let verbs: [Request.Verb] = [
+            .enableHA(discardingPeerVault: true), .disableHA(isForced: false), .switchover,
+            .promote(isForced: true), .suspend(for: .seconds(60)), .resume, .standalone,
         ]
+        let offers: [Rejoin] = [
+            .seed, .stream, .fastForward, .delta(sealingImage: false), .delta(sealingImage: true),
+            .undoTail,
+        ]
+        return [Self.bareStatement, Self.fullStatement]
+            + verbs.map { verb in
+                var statement = Self.bareStatement
+                statement.request = Request(id: OperationID(high: 1, low: 2), verb: verb, by: "bob")
+                return statement
+            }
+            + offers.map { rejoin in
+                var statement = Self.bareStatement
+                statement.offer = RejoinOffer(
+                    rejoin: rejoin,
+                    fork: rejoin == .undoTail ? .example(3) : nil,
+                    incarnation: 4,
+                    position: .example(5)
+                )
+                return statement
+            }
+    }
+
+    private static func messages() throws -> [ControlMessage] {
+        try Self.presences().map(ControlMessage.presence)
+            + Self.statements.map(ControlMessage.statement) + [
+                .forward(id: .max, request: Array(#"{"verb":"verify"}"#.utf8)),
+                .forwarded(id: 1, line: [], isLast: false),
+                .forwarded(id: 2, line: Array("{}".utf8), isLast: true),
+            ]
     }
 }

@@ -91,18 +91,14 @@ struct LogMessageTests {
     private static func messages() throws -> [LogMessage] {
         let size = try #require(PageSize.example)
         let hashes = (0..<64).map { UInt8($0) }
-        let vault = VaultID(high: 8, low: 9)
         let contents: [VaultContent] = [
             .missing, .withoutTables(size), .withTables(size), .unusable(""),
         ]
-        let requests = contents.map { content in
-            LogMessage.Request(
-                vault: content == .missing ? nil : vault,
-                lineage: .example,
-                position: content == .missing ? nil : .example(5),
-                content: content,
-                scannedDigest: content == .missing ? nil : VaultDigest(1, 2, 3, 4)
-            )
+        let wishes: [LogMessage.Request.Wish] = [
+            .stream(after: .example(5)), .copy, .nothing, .stream(after: .start),
+        ]
+        let requests = zip(wishes, contents).map { wish, content in
+            LogMessage.Request(wish: wish, content: content)
         }
         let ways: [LogMessage.Plan.Way] = [
             .stream(after: .example(5)), .delta, .seed, .refuse("page sizes differ"),
@@ -110,8 +106,7 @@ struct LogMessageTests {
         let plans = ways.map { way in
             LogMessage.Plan(
                 way: way,
-                vault: vault,
-                lineage: .example,
+                epoch: Epoch(rawValue: 7),
                 pageSize: size,
                 position: .example(6),
                 pageCount: 262_144
@@ -136,7 +131,11 @@ struct LogMessageTests {
             .markResult(
                 .init(id: 2, position: .example(3), scanned: nil, pageCount: 0, integrity: nil)
             ),
-            .segment([1, 2, 3, 4, 5]), .hashes(first: PageNumber(1025), hashes: hashes),
+            .archive(
+                .init(id: "t1", file: "vault.db", offset: .max, bytes: [1, 2, 3], isLast: true)
+            ),
+            .archived(id: "t1"), .segment([1, 2, 3, 4, 5]),
+            .hashes(first: PageNumber(1025), hashes: hashes),
             .pages([6, 7, 8, 9]), .copied(.example(1)), .mark(id: .max, .example(2), full: true),
             .mark(id: 0, .example(2), full: false), .tick(.example(.max)),
         ]

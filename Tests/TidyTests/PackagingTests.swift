@@ -87,7 +87,12 @@ struct PackagingTests {
 
         #expect(!commands.isEmpty)
         for command in commands where !runs.contains(command) && !tests.contains(command) {
-            Issue.record("README.md: neither .ci/run nor a test runs: \(command)")
+            // A part of `swift test`, if it names a part that exists.
+            let part = command.split(separator: " ").last ?? ""
+            let isPart =
+                command.hasPrefix("swift test --filter ")
+                && SourceTree.swift.contains { $0.path.hasPrefix("Tests/\(part)") }
+            #expect(isPart, "README.md: neither .ci/run nor a test runs: \(command)")
         }
     }
 
