@@ -10,8 +10,9 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
 ]
 
-/// Targets whose inner loops run over every byte of the vault. Debug builds optimise them too,
-/// because the end-to-end tests put them under the load of a real application.
+/// Targets whose inner loops run over every byte of the vault.
+///
+/// Debug builds optimise them too, because the end-to-end tests put them under the load of a real application.
 let hot: [SwiftSetting] = strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]
 
 /// Debug builds can make mistakes on purpose, to prove that the simulator finds them.
