@@ -106,10 +106,12 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+        // Starts the other two, so that building it must build them: `swift run pair-lab demo`.
         .executableTarget(
             name: "pair-lab",
             dependencies: [
-                "PairLab", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "PairLab", "paird", "pairctl",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         // Runs seeds until one breaks a promise.
