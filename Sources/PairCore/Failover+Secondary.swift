@@ -98,7 +98,13 @@ extension Failover {
         case .primary: self.secondaryHears(primary: statement)
         case .secondary: self.secondaryMeets(secondary: statement)
         case .standalone: self.park(behind: statement)
-        case .none: break
+        case .none:
+            // It asked this node to join and has withdrawn that since.
+            if self.record.operation?.verb == .enableHA, statement.operation == nil,
+                !self.record.arming.isArmed
+            {
+                self.becomeParked()
+            }
         }
     }
 
@@ -111,7 +117,7 @@ extension Failover {
             guard case .secondary = self.state else { return }
         }
         switch self.secondary.stage {
-        case .searching: break
+        case .searching: self.pledgeUnarmed(to: statement)
         case .rejoining(let rejoining):
             // The survivor has moved on; what was begun is begun again from here.
             guard statement.epoch != rejoining.epoch else { return }
@@ -130,7 +136,7 @@ extension Failover {
         self.accept(offer, of: statement)
     }
 
-    /// Both followed; without a primary there is nothing to follow. Neither can promote itself.
+    /// Decides who leads when both nodes follow and neither can promote itself.
     private mutating func secondaryMeets(secondary statement: Statement) {
         guard !statement.arming.isArmed, !self.record.arming.isArmed, !self.record.isSeeding,
             self.secondary.stage == .searching, statement.state == .lookingForPeer,
@@ -144,7 +150,8 @@ extension Failover {
 
     /// HA was switched off while this node was away: it serves nothing.
     mutating func park(behind statement: Statement) {
-        guard !self.record.lineage.contains(statement.epoch), statement.epoch > self.record.epoch
+        guard !self.record.lineage.contains(statement.epoch), statement.epoch > self.record.epoch,
+            statement.operation?.verb != .enableHA
         else { return }
         self.becomeParked()
     }

@@ -106,7 +106,7 @@ extension NodeLoop {
             holdsJoinerPosition: holds(inquiry.joiner),
             logIsKept: inquiry.joiner.map { log.contains(after: $0.txid) } ?? false,
             holdsFork: holds(inquiry.fork))
-        self.later.append(.located(inquiry, finding))
+        self.shell.post(.located(inquiry, finding))
     }
 
     func take(_ report: LogSource.Report, from id: ObjectIdentifier) {

@@ -4,6 +4,7 @@ import PairCore
 import PairHost
 import PairNet
 import PairStore
+import PairWire
 import Synchronization
 
 /// What a node's loop acts with: the world, and the places where others look at the node.
@@ -21,7 +22,10 @@ final class NodeShell: Sendable {
     let notifier = SystemdNotifier()
     let gateFiles: GateFiles?
     let events: AsyncStream<NodeEvent>.Continuation
+    let archives: ArchiveStore
     let vaultQueue = DispatchQueue(label: "pair.vault", qos: .userInitiated)
+    /// Waits for layer 1, for as long as an application holds it.
+    let gateQueue = DispatchQueue(label: "pair.gate", qos: .userInitiated)
     /// Random per start.
     let bootID: UInt64
     private let start = ContinuousClock.now
@@ -31,13 +35,14 @@ final class NodeShell: Sendable {
 
     init(
         configuration: Configuration, keeper: RecordKeeper, identity: Identity, vault: Vault,
-        links: PeerLink, log: EventLog, gateFiles: GateFiles?,
+        archives: ArchiveStore, links: PeerLink, log: EventLog, gateFiles: GateFiles?,
         events: AsyncStream<NodeEvent>.Continuation
     ) {
         self.configuration = configuration
         self.keeper = keeper
         self.identity = identity
         self.vault = vault
+        self.archives = archives
         self.links = links
         self.log = log
         self.gateFiles = gateFiles
@@ -73,6 +78,19 @@ final class NodeShell: Sendable {
                 minimumProtocol: peer.minimumProtocol))
     }
 
+    /// Has the loop make a pairing durable; returns when it is, or why it is not.
+    func keep(_ result: PairingResult) async throws(PairingRefusal) {
+        let refusal = await withCheckedContinuation { continuation in
+            self.post(.paired(result, done: { continuation.resume(returning: $0) }))
+        }
+        if let refusal { throw refusal }
+    }
+
+    /// Runs what must not hold the loop up and ends by itself: the wait for another node's answer.
+    func detached(_ work: @escaping @Sendable () async -> Void) {
+        _ = Task { await work() }
+    }
+
     /// Puts an event into the loop's bounded queue; a full queue is itself news.
     func post(_ event: NodeEvent) {
         if case .dropped = self.events.yield(event) {
@@ -87,24 +105,31 @@ final class NodeShell: Sendable {
 
 /// The node as others may see it at any moment: the health listener, above all.
 final class NodeView: Sendable {
-    struct Facts: Equatable {
+    struct Facts: Sendable {
         var role = Role.none
         var state = NodeState.starting
         var gate = GateState.unmanaged
         var epoch = Epoch.none
+        var failover: Failover?
     }
 
     private struct State {
         var facts = Facts()
         var lastTurn: Instant?
         var isPeerUp = false
+        var statusJSON: String?
     }
 
     private let inner = Mutex(State())
 
     var facts: Facts { self.inner.withLock { $0.facts } }
 
-    func publish(_ facts: Facts) { self.inner.withLock { $0.facts = facts } }
+    func publish(_ facts: Facts, isPeerUp: Bool) {
+        self.inner.withLock { state in
+            state.facts = facts
+            state.isPeerUp = isPeerUp
+        }
+    }
 
     func completeTurn(at now: Instant) { self.inner.withLock { $0.lastTurn = now } }
 
@@ -113,7 +138,10 @@ final class NodeView: Sendable {
         self.inner.withLock { $0.lastTurn.map { now - $0 } ?? .zero }
     }
 
-    var isPeerUp: Bool { self.inner.withLock { $0.isPeerUp } }
+    /// The status report as JSON, as of the last tick.
+    var statusJSON: String? { self.inner.withLock { $0.statusJSON } }
 
-    func show(isPeerUp: Bool) { self.inner.withLock { $0.isPeerUp = isPeerUp } }
+    func show(statusJSON: String) { self.inner.withLock { $0.statusJSON = statusJSON } }
+
+    var isPeerUp: Bool { self.inner.withLock { $0.isPeerUp } }
 }

@@ -45,6 +45,8 @@ package struct Simulation {
     var lossOnceIn: UInt64 = 0
     var faultsAreOver = false
     var isSettled = false
+    /// A machine goes on after a pause; its gate is dealt with before anything is judged.
+    var isWaking = false
     var nextWrite: UInt64 = 1
     var nextOperation: UInt64 = 1
     let pair = PairID(high: 0xA11CE, low: 0xB0B)
@@ -90,6 +92,10 @@ package struct Simulation {
 
     /// Runs the whole history, or up to the first broken promise.
     package mutating func run() throws(Violation) {
+        let scenario = self.scenario
+        self.note(
+            "seed \(scenario.seed): policy \(scenario.policy.rawValue), timeout \(scenario.timeout)"
+        )
         self.begin()
         while self.violation == nil, !self.isSettled, let next = self.queue.removeNext() {
             self.now = next.time

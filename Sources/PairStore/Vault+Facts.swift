@@ -1,3 +1,4 @@
+import CSQLite
 import Dispatch
 package import PairCore
 import Synchronization
@@ -9,6 +10,12 @@ extension Vault {
 
     /// The size of the attached vault's pages; `nil` while it is not attached.
     package var pageSize: PageSize? { self.state.withLock { $0.vault }?.pageSize }
+
+    /// What the last attaching found; `nil` while the vault is not attached.
+    package var attachment: Attachment? { self.state.withLock { $0.attachment } }
+
+    /// The version of the SQLite library in use.
+    package static var engineVersion: String { String(cString: sqlite3_libversion()) }
 
     /// What lies at the vault's path.
     package var content: VaultContent { Self.inspect(path: self.configuration.path) }
@@ -25,6 +32,12 @@ extension Vault {
             default: return .unusable("\(error)")
             }
         }
+    }
+
+    /// SQLite's own check of the whole vault: "ok", or what it found first.
+    package func integrityCheck() throws(VaultError) -> String {
+        let connection = try SQLiteConnection(path: self.configuration.path)
+        return try connection.text("PRAGMA integrity_check(1)", doing: "checking the vault") ?? ""
     }
 
     /// Says whether a vault can be served from this path at all.
