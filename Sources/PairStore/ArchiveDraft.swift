@@ -70,11 +70,15 @@ struct ArchiveDraft: Sendable {
         try DurableFile.syncFolder(of: self.path)
     }
 
-    /// Removes what was written.
-    mutating func abandon() throws(SystemFailure) {
+    /// Removes what was written, as far as the disk lets it: the next start removes the rest.
+    mutating func abandon() {
         if self.descriptor >= 0 { close(self.descriptor) }
         self.descriptor = -1
-        try ArchiveFolder.remove(self.folder)
+        do throws(SystemFailure) {
+            try ArchiveFolder.remove(self.folder)
+        } catch {
+            // Why the archive was given up is the news, and is on its way already.
+        }
     }
 
     private mutating func closeFile() throws(SystemFailure) {

@@ -1,4 +1,5 @@
 package import PairCore
+import Synchronization
 
 extension ArchiveStore {
     /// An archive that the peer is sending.
@@ -32,24 +33,23 @@ extension ArchiveStore {
                 if file == .image, offset == 0 { try self.begin(id, &reception) }
                 return try self.take(id, file, offset, bytes, isLast: isLast, &reception)
             } catch {
-                try self.abandon(&reception)
+                Self.abandon(&reception)
                 throw error
             }
         }
     }
 
     private func begin(_ id: String, _ reception: inout Reception?) throws(ArchiveError) {
-        try self.abandon(&reception)
+        Self.abandon(&reception)
         let draft = try self.writing { () throws(SystemFailure) in
             try ArchiveDraft(in: self.directory + "/.receiving-" + id)
         }
         reception = Reception(id: id, draft: draft)
     }
 
-    private func abandon(_ reception: inout Reception?) throws(ArchiveError) {
-        guard var old = reception else { return }
+    private static func abandon(_ reception: inout Reception?) {
+        reception?.draft.abandon()
         reception = nil
-        try self.writing { () throws(SystemFailure) in try old.draft.abandon() }
     }
 
     private func take(
@@ -63,9 +63,7 @@ extension ArchiveStore {
         guard var current = reception, current.id == id else {
             throw .outOfOrder(id: id, file: file.rawValue, expected: nil, found: offset)
         }
-        let isNext =
-            current.draft.file.next == file && current.draft.byteCount > 0
-            || current.draft.file == .segments && file == .manifest
+        let isNext = current.draft.file.next == file
         let expected = current.draft.file == file ? current.draft.byteCount : isNext ? 0 : nil
         guard offset == expected, file == .manifest || !isLast else {
             throw .outOfOrder(id: id, file: file.rawValue, expected: expected, found: offset)

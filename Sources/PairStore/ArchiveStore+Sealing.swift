@@ -1,5 +1,6 @@
 package import PairCore
 import PairWAL
+import Synchronization
 
 extension ArchiveStore {
     /// Seals what this node holds and the survivor may not; durable when it returns.
@@ -85,7 +86,7 @@ extension ArchiveStore {
             try self.verify(try self.manifest(in: draft.folder, id), in: draft.folder)
             try self.publish(draft, as: id)
         } catch {
-            try self.writing { () throws(SystemFailure) in try draft.abandon() }
+            draft.abandon()
             throw error
         }
         return manifest.tail

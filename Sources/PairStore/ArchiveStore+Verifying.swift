@@ -1,5 +1,6 @@
 import Glibc
 import PairCore
+import Synchronization
 
 extension ArchiveStore {
     /// Whether the archive is here and whole; read to the end once, and believed from then on.

@@ -21,7 +21,7 @@ package final class ArchiveStore: Sendable {
     /// One tail is sealed at a time.
     let sealing = Mutex(())
     let reception = Mutex<Reception?>(nil)
-    /// Held while names change, and what has been read to the end under them since the start.
+    /// The archives that have been read to the end since the start; held while names change.
     let verified = Mutex<Set<String>>([])
 
     /// Removes what an interrupted start has left half-written.
@@ -211,8 +211,9 @@ package final class ArchiveStore: Sendable {
         guard statvfs(self.directory, &space) == 0 else {
             throw .system(call: "statvfs", path: self.directory, code: errno)
         }
-        return UInt64(space.f_bavail).multipliedReportingOverflow(by: UInt64(space.f_frsize))
-            .partialValue
+        let (byteCount, isHuge) = UInt64(space.f_bavail)
+            .multipliedReportingOverflow(by: UInt64(space.f_frsize))
+        return isHuge ? .max : byteCount
     }
 
     /// Carries out what writes `byteCount` bytes; a disk that is full is told from one that fails.
