@@ -21,7 +21,8 @@ final class LogSink: Sendable {
         /// The peer has the archive on its disk.
         case archived(id: String)
         case tick(Position)
-        case failed(String)
+        /// `isContentUnknown`: the copy itself was not as expected, or could not be written.
+        case failed(String, isContentUnknown: Bool)
     }
 
     private struct State {
@@ -108,7 +109,7 @@ final class LogSink: Sendable {
     }
 
     /// Gives the connection up; called on the queue.
-    private func fail(_ reason: String) {
+    private func fail(_ reason: String, _ error: (any Error)? = nil) {
         self.state.withLock { state in
             state.isClosed = true
             state.pending = []
@@ -116,7 +117,12 @@ final class LogSink: Sendable {
         self.work.copy?.abandon()
         self.work.copy = nil
         self.connection.close()
-        self.report(.failed(reason))
+        let isContentUnknown: Bool =
+            switch error as? VaultError {
+            case nil, .attached?, .missing?: false
+            default: true
+            }
+        self.report(.failed(reason, isContentUnknown: isContentUnknown))
     }
 
     private func drain() {
@@ -133,7 +139,7 @@ final class LogSink: Sendable {
             do {
                 try self.take(batch)
             } catch {
-                return self.fail("\(error)")
+                return self.fail("\(error)", error)
             }
         }
     }

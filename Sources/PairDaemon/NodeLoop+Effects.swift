@@ -42,14 +42,17 @@ extension NodeLoop {
         case .serveLog(let epoch): try self.serveLog(under: epoch)
         case .followLog(let epoch): self.want(.follow, of: epoch)
         case .takeCopy(let epoch): self.want(.copy, of: epoch)
-        case .undo: self.want(.undo, of: self.record.epoch)
+        case .undo: self.want(.undo, of: self.rejoiningEpoch)
         case .stopLog: self.stopLog()
         case .sealTail(let fork): self.sealTail(after: fork)
-        case .copyTail(let id): self.want(.archive(id), of: self.record.epoch)
+        case .copyTail(let id): self.want(.archive(id), of: self.rejoiningEpoch)
         case .reply(let id, let reply): self.answer(id, reply)
         case .report(let report): self.take(report)
         }
     }
+
+    /// The epoch of the primary whose history this node is about to take.
+    private var rejoiningEpoch: Epoch { self.failover?.primaryLineage?.epoch ?? self.record.epoch }
 
     // MARK: Words
 

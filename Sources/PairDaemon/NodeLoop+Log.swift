@@ -38,7 +38,7 @@ extension NodeLoop {
     // MARK: As primary
 
     func serveLog(under epoch: Epoch) throws {
-        if self.captureEpoch != nil, self.captureEpoch != epoch { try self.openGate(under: epoch) }
+        if self.captureEpoch != nil, self.captureEpoch != epoch { try self.recapture(under: epoch) }
         if self.log.served != epoch { self.endLog() }
         self.log.served = epoch
         self.log.wish = .nothing
@@ -211,13 +211,24 @@ extension NodeLoop {
         case .archived(let tail):
             self.leaveLog()
             self.tell(.tailCopied(tail))
-        case .failed(let reason):
+        case .failed(let reason, let isContentUnknown):
             let wasCopying = self.shell.figures.values.copy != nil
             self.shell.figures.update { $0.copy = nil }
             self.log.trouble = reason
             self.shell.log.emit(wasCopying ? .seedFailed : .replLost, level: .warning, reason)
+            if isContentUnknown { self.surveyAgain() }
         case .applied, .copying, .tick: break
         }
+    }
+
+    /// The copy is not what was recorded, or an effect on it failed: reads it anew, and lets the
+    /// primary decide from what is found.
+    private func surveyAgain() {
+        guard case .attached = self.vault else { return }
+        self.endLog()
+        self.restPosition = nil
+        self.isSurveying = true
+        self.attach(.closed(marked: true))
     }
 
     /// The copy is in place. The connection ends here, so that the position stands still until the

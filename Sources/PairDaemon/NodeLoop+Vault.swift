@@ -57,8 +57,19 @@ extension NodeLoop {
     /// The vault is in custody: the machine starts, or goes on where it waited for this.
     private func beginWith(_ attachment: Vault.Attachment) {
         guard self.failover != nil else {
-            self.startMachine(position: attachment.position)
+            self.lastLogged = self.shell.vault.log.newest
+            self.startMachine(position: self.captureBeforeStart() ?? attachment.position)
             return self.reportGap(attachment)
+        }
+        if self.isSurveying {
+            self.isSurveying = false
+            let record = self.record
+            let here =
+                attachment.position.map { self.normalized($0) }
+                ?? Position(epoch: record.epoch, txid: .zero, digest: attachment.scannedDigest)
+            self.restPosition = here
+            self.tell(.positionChanged(here))
+            return self.tell(.logLost)
         }
         if self.isJoining {
             self.isJoining = false
@@ -79,6 +90,22 @@ extension NodeLoop {
         for (event, _) in waiting { self.tell(event) }
     }
 
+    /// Captures what an application has committed while no daemon ran, behind a closed gate too: it
+    /// is part of where this node stands, whoever turns out to be the primary.
+    private func captureBeforeStart() -> Position? {
+        let record = self.record
+        guard record.role == .primary || record.role == .standalone, record.relinquish == nil else {
+            return nil
+        }
+        do {
+            try self.recapture(under: record.epoch)
+            return try self.shell.vault.captureNow(timeout: .seconds(60))
+        } catch {
+            self.shell.log.emit(.storageError, level: .critical, "\(error)")
+            return nil
+        }
+    }
+
     private func reportGap(_ attachment: Vault.Attachment) {
         guard attachment.position == nil, self.record.role == .primary, self.lastLogged != nil
         else { return }
@@ -97,7 +124,6 @@ extension NodeLoop {
             case .withTables: true
             case .missing, .withoutTables, .unusable: false
             }
-        self.lastLogged = self.shell.vault.log.newest
         let fallback = Position(
             epoch: record.epoch,
             txid: .zero,
@@ -143,20 +169,24 @@ extension NodeLoop {
     func openGate(under epoch: Epoch) throws {
         self.gateToken += 1
         let vault = self.shell.vault
-        guard let attachment = self.attachment else { throw VaultError.notRunning("custody") }
-        if self.captureEpoch != epoch {
-            let position = try self.comeToRest() ?? self.base(for: attachment)
-            if self.isMarked {
-                try vault.setMarker(false)
-                self.isMarked = false
-            }
-            try self.startCapture(epoch, at: position)
-        }
+        if self.captureEpoch != epoch { try self.recapture(under: epoch) }
         try vault.openGate()
         if let began = self.switchoverBegan {
             self.lastPause = self.shell.now - began
             self.switchoverBegan = nil
         }
+    }
+
+    /// Captures under this epoch from where the vault stands, without the marker; layer 1 stays as it
+    /// is.
+    func recapture(under epoch: Epoch) throws {
+        guard let attachment = self.attachment else { throw VaultError.notRunning("custody") }
+        let position = try self.comeToRest() ?? self.base(for: attachment)
+        if self.isMarked {
+            try self.shell.vault.setMarker(false)
+            self.isMarked = false
+        }
+        try self.startCapture(epoch, at: position)
     }
 
     /// The position that a vault gets whose history nothing proves: the next transaction is unlike

@@ -38,6 +38,8 @@ final class NodeLoop {
     var sealRetry: Instant?
     /// A demand on the gate waits for the vault to be attached.
     var isJoining = false
+    /// The copy is read anew, because it was not what it should be.
+    var isSurveying = false
     /// Why the vault could not be attached, as last told.
     var attachTrouble: String?
     /// Where the log ended when the vault was attached.
