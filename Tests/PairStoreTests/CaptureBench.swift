@@ -82,7 +82,8 @@ final class CaptureBench: Sendable {
         }
 
         func end() {
-            self.process.terminate()
+            // Threads of the test runner block signals, and children inherit that.
+            kill(self.pid, SIGKILL)
             self.process.waitUntilExit()
         }
     }

@@ -31,7 +31,7 @@ struct CaptureRestartTests {
 
         try bench.python(
             """
-            app = connect()
+            app = connect(); app.execute("PRAGMA wal_autocheckpoint=0")
             for i in range(700): app.execute("INSERT INTO t(body) VALUES(randomblob(2000))")
             """
         )
