@@ -235,7 +235,9 @@ struct PageArray {
     }
 
     private mutating func resize(to pageCount: UInt32) {
-        self.pages = self.pages.filter { $0.key <= pageCount }
+        if pageCount < self.map.pageCount {
+            self.pages = self.pages.filter { $0.key <= pageCount }
+        }
         self.map.resize(to: pageCount)
     }
 
