@@ -32,6 +32,10 @@ final class Applier: Sendable {
         /// `nil` until the primary has said where the copy stands.
         var position: Position?
         var parts: Parts?
+        /// While it lasts nothing else is applied.
+        var copy: Copy?
+        /// Where the WAL stood at the last checkpoint.
+        var checkpointedFrame: UInt32 = 0
         var failure: VaultError?
         let hasher = PageHasher()
     }
@@ -90,6 +94,7 @@ final class Applier: Sendable {
                 )
             }
             state.parts = nil
+            state.copy = nil
             try state.appender.begin()
             try Self.align(self.log, at: position)
             state.position = position
@@ -106,14 +111,9 @@ final class Applier: Sendable {
     func apply(_ segments: [[UInt8]]) throws(VaultError) -> Position {
         let position = try self.exclusively { state throws(VaultError) -> Position in
             guard var position = state.position else { throw .notRunning("applying") }
+            guard state.copy == nil else { throw .notRunning("applying") }
             var views: [SegmentView] = []
-            for bytes in segments {
-                do throws(SegmentError) {
-                    views.append(try SegmentView(bytes))
-                } catch {
-                    throw .segment(error)
-                }
-            }
+            for bytes in segments { views.append(try SegmentView(checking: bytes)) }
             var rest = views[...]
             while !rest.isEmpty {
                 // Whole segments together; the parts of a big transaction one by one.
@@ -127,9 +127,9 @@ final class Applier: Sendable {
                 }
                 position = state.position ?? position
             }
+            self.noteCommit(state)
             return position
         }
-        self.pacer.noteCommit()
         return position
     }
 
@@ -161,6 +161,8 @@ final class Applier: Sendable {
     /// Ends applying and checkpointing; the applier is of no more use.
     func stop() -> Result<End, VaultError> {
         self.pacer.stop()
+        // A pass under way would take the checkpoint lock back when nobody wants it any more.
+        self.pacer.waitForEnd()
         return self.state.withLock { state in
             if let failure = state.failure { return .failure(failure) }
             state.failure = .notRunning("applying")
@@ -190,7 +192,10 @@ final class Applier: Sendable {
 
     static func align(_ log: SegmentStore, at position: Position) throws(VaultError) {
         do throws(SegmentStoreError) {
-            if log.position(at: position.txid) == position {
+            // The epoch is a name that both nodes agree upon; what counts is the state.
+            if let kept = log.position(at: position.txid), kept.digest == position.digest,
+                kept.epoch <= position.epoch
+            {
                 try log.truncate(after: position.txid)
             } else {
                 try log.restart(at: position)

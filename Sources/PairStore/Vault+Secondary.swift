@@ -69,6 +69,70 @@ extension Vault {
         return end.position
     }
 
+    /// Begins to take only what differs into a copy that is attached; readers keep what they see until
+    /// the end.
+    ///
+    /// - Parameter pageCount: of the primary's vault where the copy begins.
+    package func beginDelta(pageCount: UInt32) throws(VaultError) -> any CopySink {
+        try DeltaSink(try self.startedApplier(), pageCount: pageCount)
+    }
+
+    /// Begins to take a whole vault where there is none, or one without tables.
+    ///
+    /// Custody of what is there is given back. At the end the vault is attached and applying.
+    ///
+    /// - Throws: `.attached` when somebody has the vault open; at the end again.
+    package func beginSeed(
+        pageSize: PageSize,
+        pageCount: UInt32
+    ) throws(VaultError) -> any CopySink {
+        self.detach()
+        _ = try Solitude(at: self.configuration.path)
+        return try SeedSink(self, pageSize: pageSize, pageCount: pageCount)
+    }
+
+    /// Moves the vault's files into a folder under `tails`, so that another vault can come here.
+    ///
+    /// Custody is given back first. Durable when it returns.
+    ///
+    /// - Returns: the folder, `nil` when there was no vault.
+    /// - Throws: `.attached` when somebody else has the vault open.
+    package func moveAside() throws(VaultError) -> String? {
+        self.detach()
+        let path = self.configuration.path
+        let solitude = try Solitude(at: path)
+        let folder: String?
+        do throws(SystemFailure) {
+            folder = try SeedPlacement.moveAside(
+                path,
+                to: self.configuration.stateDirectory,
+                named: "discarded"
+            )
+        } catch {
+            throw VaultError(error)
+        }
+        _ = consume solitude
+        return folder
+    }
+
+    /// Puts the finished seed in the vault's place; the log begins at `position`.
+    func place(seedOf pageSize: PageSize, at position: Position) throws(VaultError) {
+        let path = self.configuration.path
+        let solitude = try Solitude(at: path)
+        do throws(SegmentStoreError) {
+            // Before the vault can be in that state, so that it is never in one that nobody knows.
+            try self.log.restart(at: position)
+        } catch {
+            throw .log(error)
+        }
+        do throws(SystemFailure) {
+            try SeedPlacement.place(path, aside: self.configuration.stateDirectory)
+        } catch {
+            throw VaultError(error)
+        }
+        _ = consume solitude
+    }
+
     func startedApplier() throws(VaultError) -> Applier {
         if let applier = self.state.withLock({ $0.applier }) { return applier }
         let vault = try self.attached()

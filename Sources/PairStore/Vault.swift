@@ -42,6 +42,7 @@ package final class Vault: Sendable {
         var rest: Rest?
         var capture: WALCapture?
         var checkpointer: Checkpointer?
+        var attachment: Attachment?
         var applier: Applier?
     }
 
@@ -210,6 +211,7 @@ package final class Vault: Sendable {
         self.state.withLock { state in
             state.vault = vault
             state.rest = rest
+            state.attachment = attachment
         }
         return attachment
     }
