@@ -82,7 +82,8 @@ final class CaptureBench: Sendable {
         }
 
         func end() {
-            self.process.terminate()
+            // Threads of the test runner block signals, and children inherit that.
+            kill(self.pid, SIGKILL)
             self.process.waitUntilExit()
         }
     }
@@ -234,7 +235,9 @@ struct PageArray {
     }
 
     private mutating func resize(to pageCount: UInt32) {
-        self.pages = self.pages.filter { $0.key <= pageCount }
+        if pageCount < self.map.pageCount {
+            self.pages = self.pages.filter { $0.key <= pageCount }
+        }
         self.map.resize(to: pageCount)
     }
 
