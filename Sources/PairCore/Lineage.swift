@@ -49,6 +49,13 @@ package struct Lineage: Hashable, Sendable, Codable {
         epoch == .none || self.entries.contains { $0.epoch == epoch }
     }
 
+    /// The epoch in which a transaction of this history was committed.
+    ///
+    /// Both nodes name a position by it, whatever epoch they have come to since.
+    package func epoch(of txid: TXID) -> Epoch {
+        self.entries.last { $0.fork.txid < txid }?.epoch ?? self.entries.first?.epoch ?? .none
+    }
+
     /// Adds the newest entry; its epoch must be above all others.
     package mutating func append(_ entry: LineageEntry) {
         precondition(entry.epoch > self.epoch, "epoch \(entry.epoch) after \(self.epoch)")
