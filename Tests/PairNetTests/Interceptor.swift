@@ -47,11 +47,17 @@ private final class Glue: ChannelInboundHandler {
 
     private var context: ChannelHandlerContext?
     private var other: Glue?
+    /// What came before there was anybody to tell.
+    private var heard: [ByteBuffer] = []
+    /// What is to be said when this end is up.
     private var held: [ByteBuffer] = []
 
     func join(_ other: Glue) {
         self.other = other
         other.other = self
+        let heard = self.heard
+        self.heard = []
+        for bytes in heard { other.say(bytes) }
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -62,7 +68,8 @@ private final class Glue: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        self.other?.say(self.unwrapInboundIn(data))
+        let bytes = self.unwrapInboundIn(data)
+        if let other = self.other { other.say(bytes) } else { self.heard.append(bytes) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
