@@ -126,10 +126,12 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        // Starts the other two, so that building it must build them: `swift run pair-lab demo`.
         .executableTarget(
             name: "pair-lab",
             dependencies: [
-                "PairLab", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "PairLab", "paird", "pairctl",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
         ),

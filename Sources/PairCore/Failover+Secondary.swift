@@ -77,7 +77,8 @@ extension Failover {
             return
         }
         self.link.issued[index].usedBy = heartbeat.number.n
-        self.secondary.heardAt = self.clock.shortest
+        // The tick under way will be counted whole, so that much of it may lie before this moment.
+        self.secondary.heardAt = self.clock.shortest + self.timing.longestTick
         if case .promoting = self.secondary.stage { self.resumeFollowing() }
         if self.record.policy != heartbeat.policy {
             self.persist { $0.policy = heartbeat.policy }

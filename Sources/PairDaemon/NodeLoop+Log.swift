@@ -270,7 +270,7 @@ extension NodeLoop {
                     totalBytes: plan.way == .seed ? total : 0, began: now)
             }
             self.shell.log.emit(
-                .seedStart,
+                plan.way == .seed ? .seedStart : .replRecovered,
                 plan.way == .seed ? "a whole copy begins" : "only differing pages are copied",
                 ["pages": "\(plan.pageCount)", "at": "\(plan.position)"])
         case .stream(let position):

@@ -44,7 +44,8 @@ extension Simulation {
 
     /// Seconds, about the timeout, or hours.
     private mutating func outage() -> SimTime {
-        switch self.chance.next() % 4 {
+        let kinds: UInt64 = self.scenario.kind == .restless && !self.chance.once(in: 5) ? 1 : 4
+        return switch self.chance.next() % kinds {
         case 0: self.chance.within(.seconds(1)...(.seconds(20)))
         case 1: self.chance.within(.seconds(20)...(.minutes(5)))
         case 2: self.chance.within(.minutes(4)...(.minutes(16)))
@@ -189,8 +190,8 @@ extension Simulation {
         let bit: NodeBit = self.chance.once(in: 2) ? .zero : .one
         let isForced = self.scenario.allowsForce && self.chance.once(in: 3)
         let verb: Request.Verb =
-            switch self.chance.next() % 12 {
-            case 0...3: .switchover
+            switch self.chance.next() % (self.scenario.kind == .restless ? 24 : 12) {
+            case 0...3, 12...23: .switchover
             case 4, 5: .enableHA(discardingPeerVault: false)
             case 6, 7: .disableHA(isForced: isForced)
             case 8: .suspend(for: .seconds(self.chance.within(60...3600)))

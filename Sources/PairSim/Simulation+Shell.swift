@@ -109,7 +109,7 @@ extension Simulation {
         let start = self.nodes[index].start
         for effect in effects {
             guard self.violation == nil else { return }
-            if !self.faultsAreOver, self.now > .minutes(1),
+            if !self.faultsAreOver, !self.isWaking, self.now > .minutes(1),
                 self.chance.once(in: self.scenario.crashOnceInEffects)
             {
                 self.crash(bit, wholeMachine: self.chance.once(in: 2), because: "\(effect.name)")

@@ -115,18 +115,6 @@ extension Vault {
         return folder
     }
 
-    /// What `PRAGMA integrity_check` says of the state that readers see: "ok", or the first damage.
-    package func integrityCheck() throws(VaultError) -> String {
-        let vault = try self.attached()
-        let connection = try vault.borrowConnection()
-        defer { vault.giveBack(connection) }
-        let answer = try connection.text(
-            "PRAGMA integrity_check(1)",
-            doing: "checking the vault's integrity"
-        )
-        return answer ?? "no answer"
-    }
-
     /// Puts the finished seed in the vault's place; the log begins at `position`.
     func place(seedOf pageSize: PageSize, at position: Position) throws(VaultError) {
         let path = self.configuration.path

@@ -22,7 +22,7 @@ func fail(_ reason: String) -> Never {
     exit(1)
 }
 
-/// EPOCH TXID DIGEST
+/// Reads EPOCH TXID DIGEST.
 func position(_ words: ArraySlice<String>) -> Position {
     let words = Array(words)
     guard words.count == 3, let epoch = UInt64(words[0]), let txid = UInt64(words[1]),
