@@ -38,7 +38,7 @@ extension NodeLoop {
     // MARK: As primary
 
     func serveLog(under epoch: Epoch) throws {
-        if self.captureEpoch != nil, self.captureEpoch != epoch { try self.openGate(under: epoch) }
+        if self.captureEpoch != nil, self.captureEpoch != epoch { try self.recapture(under: epoch) }
         if self.log.served != epoch { self.endLog() }
         self.log.served = epoch
         self.log.wish = .nothing
@@ -56,9 +56,12 @@ extension NodeLoop {
         let id = ObjectIdentifier(marker)
         let source = LogSource(
             terms: LogSource.Terms(
-                vault: shell.vault, epoch: epoch, pageSize: pageSize,
+                vault: shell.vault,
+                epoch: epoch,
+                pageSize: pageSize,
                 copyRate: shell.configuration.maxRate,
-                archives: shell.archives),
+                archives: shell.archives
+            ),
             connection: connection,
             report: { report in
                 withExtendedLifetime(marker) {}
@@ -73,7 +76,8 @@ extension NodeLoop {
                 case .planned, .copied, .markHashes, .markResult, .archived, .failed:
                     shell.post(.source(id, report))
                 }
-            })
+            }
+        )
         self.log.end = marker
         shell.router.become(.source(source), on: connection)
     }
@@ -105,7 +109,8 @@ extension NodeLoop {
         let finding = RejoinFinding(
             holdsJoinerPosition: holds(inquiry.joiner),
             logIsKept: inquiry.joiner.map { log.contains(after: $0.txid) } ?? false,
-            holdsFork: holds(inquiry.fork))
+            holdsFork: holds(inquiry.fork)
+        )
         self.shell.post(.located(inquiry, finding))
     }
 
@@ -132,7 +137,8 @@ extension NodeLoop {
 
     /// Takes note of what the machine wants of the log, and begins when it can.
     func want(_ wish: LogStanding.Wish, of epoch: Epoch) {
-        let isSame = self.log.wish == wish && self.log.epoch == epoch && self.shell.router.sink != nil
+        let isSame =
+            self.log.wish == wish && self.log.epoch == epoch && self.shell.router.sink != nil
         self.log.served = nil
         self.log.wish = wish
         self.log.epoch = epoch
@@ -152,7 +158,9 @@ extension NodeLoop {
         let marker = IdentityMarker()
         let id = ObjectIdentifier(marker)
         let sink = LogSink(
-            vault: shell.vault, archives: shell.archives, connection: connection,
+            vault: shell.vault,
+            archives: shell.archives,
+            connection: connection,
             epoch: self.log.epoch,
             report: { report in
                 withExtendedLifetime(marker) {}
@@ -171,7 +179,8 @@ extension NodeLoop {
                     }
                 case .planned, .copied, .archived, .failed: shell.post(.sink(id, report))
                 }
-            })
+            }
+        )
         self.log.end = marker
         self.log.isStreaming = false
         shell.router.become(.sink(sink), on: connection)
@@ -202,13 +211,24 @@ extension NodeLoop {
         case .archived(let tail):
             self.leaveLog()
             self.tell(.tailCopied(tail))
-        case .failed(let reason):
+        case .failed(let reason, let isContentUnknown):
             let wasCopying = self.shell.figures.values.copy != nil
             self.shell.figures.update { $0.copy = nil }
             self.log.trouble = reason
             self.shell.log.emit(wasCopying ? .seedFailed : .replLost, level: .warning, reason)
+            if isContentUnknown { self.surveyAgain() }
         case .applied, .copying, .tick: break
         }
+    }
+
+    /// The copy is not what was recorded, or an effect on it failed: reads it anew, and lets the
+    /// primary decide from what is found.
+    private func surveyAgain() {
+        guard case .attached = self.vault else { return }
+        self.endLog()
+        self.restPosition = nil
+        self.isSurveying = true
+        self.attach(.closed(marked: true))
     }
 
     /// The copy is in place. The connection ends here, so that the position stands still until the
@@ -266,13 +286,17 @@ extension NodeLoop {
             let total = UInt64(plan.pageCount) * UInt64(plan.pageSize.byteCount)
             self.shell.figures.update {
                 $0.copy = LiveFigures.Values.Copy(
-                    isSeed: plan.way == .seed, doneBytes: 0,
-                    totalBytes: plan.way == .seed ? total : 0, began: now)
+                    isSeed: plan.way == .seed,
+                    doneBytes: 0,
+                    totalBytes: plan.way == .seed ? total : 0,
+                    began: now
+                )
             }
             self.shell.log.emit(
                 plan.way == .seed ? .seedStart : .replRecovered,
                 plan.way == .seed ? "a whole copy begins" : "only differing pages are copied",
-                ["pages": "\(plan.pageCount)", "at": "\(plan.position)"])
+                ["pages": "\(plan.pageCount)", "at": "\(plan.position)"]
+            )
         case .stream(let position):
             self.shell.log.emit(.replRecovered, "the log is followed", ["after": "\(position)"])
         case .refuse(let reason): self.log.trouble = reason

@@ -57,8 +57,19 @@ extension NodeLoop {
     /// The vault is in custody: the machine starts, or goes on where it waited for this.
     private func beginWith(_ attachment: Vault.Attachment) {
         guard self.failover != nil else {
-            self.startMachine(position: attachment.position)
+            self.lastLogged = self.shell.vault.log.newest
+            self.startMachine(position: self.captureBeforeStart() ?? attachment.position)
             return self.reportGap(attachment)
+        }
+        if self.isSurveying {
+            self.isSurveying = false
+            let record = self.record
+            let here =
+                attachment.position.map { self.normalized($0) }
+                ?? Position(epoch: record.epoch, txid: .zero, digest: attachment.scannedDigest)
+            self.restPosition = here
+            self.tell(.positionChanged(here))
+            return self.tell(.logLost)
         }
         if self.isJoining {
             self.isJoining = false
@@ -79,6 +90,22 @@ extension NodeLoop {
         for (event, _) in waiting { self.tell(event) }
     }
 
+    /// Captures what an application has committed while no daemon ran, behind a closed gate too: it
+    /// is part of where this node stands, whoever turns out to be the primary.
+    private func captureBeforeStart() -> Position? {
+        let record = self.record
+        guard record.role == .primary || record.role == .standalone, record.relinquish == nil else {
+            return nil
+        }
+        do {
+            try self.recapture(under: record.epoch)
+            return try self.shell.vault.captureNow(timeout: .seconds(60))
+        } catch {
+            self.shell.log.emit(.storageError, level: .critical, "\(error)")
+            return nil
+        }
+    }
+
     private func reportGap(_ attachment: Vault.Attachment) {
         guard attachment.position == nil, self.record.role == .primary, self.lastLogged != nil
         else { return }
@@ -97,21 +124,32 @@ extension NodeLoop {
             case .withTables: true
             case .missing, .withoutTables, .unusable: false
             }
-        self.lastLogged = self.shell.vault.log.newest
         let fallback = Position(
-            epoch: record.epoch, txid: .zero, digest: self.attachment?.scannedDigest ?? .empty)
+            epoch: record.epoch,
+            txid: .zero,
+            digest: self.attachment?.scannedDigest ?? .empty
+        )
         let start = record.lineage.normalized(
-            position ?? (record.role == .secondary ? fallback : self.lastLogged ?? fallback))
+            position ?? (record.role == .secondary ? fallback : self.lastLogged ?? fallback)
+        )
         self.failover = Failover(
-            record: record, position: start,
+            record: record,
+            position: start,
             configuration: Failover.Configuration(
                 timing: FailoverTiming(self.shell.timers),
-                hasReach: !self.shell.configuration.failover.reach.isEmpty))
+                hasReach: !self.shell.configuration.failover.reach.isEmpty
+            )
+        )
         self.tell(
             .started(
                 Failover.Start(
-                    position: start, hasVault: hasVault || position != nil,
-                    wallSeconds: WallClock.seconds, nonces: (.random, .random))))
+                    position: start,
+                    hasVault: hasVault || position != nil,
+                    wallSeconds: WallClock.seconds,
+                    nonces: (.random, .random)
+                )
+            )
+        )
     }
 
     var attachment: Vault.Attachment? {
@@ -131,15 +169,7 @@ extension NodeLoop {
     func openGate(under epoch: Epoch) throws {
         self.gateToken += 1
         let vault = self.shell.vault
-        guard let attachment = self.attachment else { throw VaultError.notRunning("custody") }
-        if self.captureEpoch != epoch {
-            let position = try self.comeToRest() ?? self.base(for: attachment)
-            if self.isMarked {
-                try vault.setMarker(false)
-                self.isMarked = false
-            }
-            try self.startCapture(epoch, at: position)
-        }
+        if self.captureEpoch != epoch { try self.recapture(under: epoch) }
         try vault.openGate()
         if let began = self.switchoverBegan {
             self.lastPause = self.shell.now - began
@@ -147,12 +177,26 @@ extension NodeLoop {
         }
     }
 
+    /// Captures under this epoch from where the vault stands, without the marker; layer 1 stays as it
+    /// is.
+    func recapture(under epoch: Epoch) throws {
+        guard let attachment = self.attachment else { throw VaultError.notRunning("custody") }
+        let position = try self.comeToRest() ?? self.base(for: attachment)
+        if self.isMarked {
+            try self.shell.vault.setMarker(false)
+            self.isMarked = false
+        }
+        try self.startCapture(epoch, at: position)
+    }
+
     /// The position that a vault gets whose history nothing proves: the next transaction is unlike
     /// any that the peer may have.
     private func base(for attachment: Vault.Attachment) -> Position {
         Position(
-            epoch: self.record.epoch, txid: self.gapStart.txid.next,
-            digest: attachment.scannedDigest)
+            epoch: self.record.epoch,
+            txid: self.gapStart.txid.next,
+            digest: attachment.scannedDigest
+        )
     }
 
     /// Ends capturing or applying, and says where the vault stands.
@@ -176,7 +220,8 @@ extension NodeLoop {
             $0.applied = Backlog(acknowledged: position.txid)
         }
         try shell.vault.startCapture(
-            epoch: epoch, at: position,
+            epoch: epoch,
+            at: position,
             deliver: { segment in
                 let now = shell.now
                 let last = segment.header.last
@@ -187,7 +232,8 @@ extension NodeLoop {
                 shell.metrics.count("captured_bytes_total", by: UInt64(segment.bytes.count))
                 shell.router.source?.deliver(segment)
             },
-            report: { shell.post(.capture($0)) })
+            report: { shell.post(.capture($0)) }
+        )
         self.captureEpoch = epoch
         self.restPosition = nil
     }
@@ -235,7 +281,9 @@ extension NodeLoop {
         switch result {
         case .success(let position):
             let here = position ?? self.restPosition
-            self.tell(.gateClosed(here.map { self.normalized($0) } ?? self.failover?.position ?? .start))
+            self.tell(
+                .gateClosed(here.map { self.normalized($0) } ?? self.failover?.position ?? .start)
+            )
         case .failure(let error):
             self.shell.log.emit(.storageError, level: .critical, "the gate: \(error)")
             self.tell(.storageFailed)
@@ -278,8 +326,11 @@ extension NodeLoop {
             self.attach(.open)
         case .recovered(let after):
             log.emit(
-                .vaultHealed, level: .notice, "a writer died while it published a commit",
-                ["after": "\(after)"])
+                .vaultHealed,
+                level: .notice,
+                "a writer died while it published a commit",
+                ["after": "\(after)"]
+            )
         case .logFailed(let error):
             self.shell.metrics.count("storage_errors_total", labels: #"op="log""#)
             log.emit(.storageError, level: .error, "\(error)")
@@ -288,8 +339,11 @@ extension NodeLoop {
             log.emit(.storageError, level: .error, "\(error)")
         case .walPinned(let frames):
             log.emit(
-                .storageError, level: .warning, "somebody reads an old state and pins the WAL",
-                ["frames": "\(frames)"])
+                .storageError,
+                level: .warning,
+                "somebody reads an old state and pins the WAL",
+                ["frames": "\(frames)"]
+            )
         }
     }
 
@@ -318,15 +372,23 @@ extension Lineage {
     /// A position named by the epoch that its transaction was committed in.
     func normalized(_ position: Position) -> Position {
         Position(
-            epoch: self.epoch(of: position.txid), txid: position.txid, digest: position.digest)
+            epoch: self.epoch(of: position.txid),
+            txid: position.txid,
+            digest: position.digest
+        )
     }
 }
 
 extension FailoverTiming {
     init(_ timers: Timers) {
         self.init(
-            timeout: timers.timeout, heartbeat: timers.heartbeat, tick: timers.tick,
-            closingMargin: timers.gateMargin, repetition: timers.heartbeatRepeat,
-            absence: timers.connectionLoss, drainLimit: .seconds(2))
+            timeout: timers.timeout,
+            heartbeat: timers.heartbeat,
+            tick: timers.tick,
+            closingMargin: timers.gateMargin,
+            repetition: timers.heartbeatRepeat,
+            absence: timers.connectionLoss,
+            drainLimit: .seconds(2)
+        )
     }
 }
