@@ -9,11 +9,6 @@ func healthyReport() -> StatusReport {
         txid: TXID(991_823),
         digest: VaultDigest(1, 2, 3, 4)
     )
-    let applied = Position(
-        epoch: Epoch(rawValue: 7),
-        txid: TXID(991_820),
-        digest: VaultDigest(5, 6, 7, 8)
-    )
     return StatusReport(
         generatedAt: at,
         verdict: .protected,
@@ -38,20 +33,7 @@ func healthyReport() -> StatusReport {
             position: position,
             bootID: "00ff"
         ),
-        peer: StatusReport.Peer(
-            node: StatusReport.Node(
-                name: "nyc-1",
-                id: NodeID(high: 5, low: 6),
-                model: "PAM 500",
-                version: "0.3.0",
-                role: .secondary,
-                state: .streaming,
-                gate: .closed,
-                position: applied
-            ),
-            address: "203.0.113.7:5022",
-            lastHeard: .seconds(2)
-        ),
+        peer: healthyPeer(),
         replication: StatusReport.Replication(
             lagTransactions: 3,
             lagBytes: 4096,
@@ -77,6 +59,29 @@ func healthyReport() -> StatusReport {
             by: "alice",
             paused: .milliseconds(84)
         )
+    )
+}
+
+/// The secondary of that pair, three transactions behind.
+private func healthyPeer() -> StatusReport.Peer {
+    let applied = Position(
+        epoch: Epoch(rawValue: 7),
+        txid: TXID(991_820),
+        digest: VaultDigest(5, 6, 7, 8)
+    )
+    return StatusReport.Peer(
+        node: StatusReport.Node(
+            name: "nyc-1",
+            id: NodeID(high: 5, low: 6),
+            model: "PAM 500",
+            version: "0.3.0",
+            role: .secondary,
+            state: .streaming,
+            gate: .closed,
+            position: applied
+        ),
+        address: "203.0.113.7:5022",
+        lastHeard: .seconds(2)
     )
 }
 

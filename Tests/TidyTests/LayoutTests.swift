@@ -20,7 +20,7 @@ struct LayoutTests {
         "PairHost": ["PairCore"],
         "PairDaemon": [
             "PairCore", "PairWAL", "PairWire", "PairStore", "PairNet", "PairHost", "NIOCore",
-            "NIOPosix", "Logging", "ServiceLifecycle", "Yams",
+            "NIOPosix", "Logging", "ServiceLifecycle", "UnixSignals", "Yams",
             "FoundationEssentials", "Foundation",
         ],
         "PairLab": [
