@@ -16,7 +16,6 @@ package struct Presence: Hashable, Sendable {
     package var lineage: Lineage
     /// The newest captured position of a primary, the applied one of a secondary.
     package var position: Position?
-    package var vault: VaultID?
     package var content: VaultContent
     /// How long an application has held SQLite's write lock at most.
     package var longestWriteHold: Duration
@@ -27,7 +26,7 @@ package struct Presence: Hashable, Sendable {
     package init(
         node: NodeID, name: String, model: String, version: String, bootID: UInt64, role: Role,
         state: NodeState, gate: GateState, right: Right, epoch: Epoch, lineage: Lineage,
-        position: Position?, vault: VaultID?, content: VaultContent, longestWriteHold: Duration,
+        position: Position?, content: VaultContent, longestWriteHold: Duration,
         policy: PairPolicy, reasons: [String]
     ) {
         self.node = node
@@ -42,7 +41,6 @@ package struct Presence: Hashable, Sendable {
         self.epoch = epoch
         self.lineage = lineage
         self.position = position
-        self.vault = vault
         self.content = content
         self.longestWriteHold = longestWriteHold
         self.policy = policy

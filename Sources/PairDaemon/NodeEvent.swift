@@ -7,16 +7,26 @@ import PairWire
 enum NodeEvent: Sendable {
     case tick
     case operatorRequest(OperatorCall)
-    case linkUp(ConnectionPurpose, PeerConnection)
+    case linkUp(PeerConnection)
     case linkDown(PeerConnection, reason: String)
     case linkRefused(source: String, reason: String)
     case heard(ControlMessage)
+    /// The signature, the pair and both nodes were right.
+    case heartbeat(Heartbeat)
+    case heartbeatRejected(reason: String)
     /// The bytes were no message; nothing of them is used.
     case garbled(reason: String)
     case attached(Result<Vault.Attachment, VaultError>)
+    /// Layer 1 is ours, and everything that was committed is captured.
+    case gateTaken(token: UInt64, Result<Position?, VaultError>)
     case capture(CaptureEvent)
+    /// The secondary has acknowledged something; how much stands in the figures.
+    case progressed
     case source(ObjectIdentifier, LogSource.Report)
     case sink(ObjectIdentifier, LogSink.Report)
+    case vaultChecked(Failover.VaultCheck)
+    case reachProbed(answered: Bool)
+    case tailSealed(Result<NodeRecord.Tail, ArchiveError>)
     case paired(PairingResult)
     case pairingFailed(reason: String, isBurned: Bool)
     /// The primary's own side of a verify has been read.

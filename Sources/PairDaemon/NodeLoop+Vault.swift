@@ -5,15 +5,11 @@ import PairStore
 import PairWAL
 import PairWire
 
-// Opening the vault, serving it, and following the primary.
+// Custody of the vault, its gate, and capture.
 extension NodeLoop {
     /// Opens the vault beside the loop; the answer is an `attached` event.
     func attach(_ mode: Vault.AttachMode) {
-        let reason: String? =
-            if case .attaching(let attaching) = self.standing { attaching.reason } else { nil }
-        self.standing = .attaching(
-            Standing.Attaching(
-                mode: mode, isUnderWay: true, nextTry: self.shell.now, reason: reason))
+        self.vault = .attaching(mode)
         let shell = self.shell
         self.beside {
             do throws(VaultError) {
@@ -24,195 +20,317 @@ extension NodeLoop {
         }
     }
 
-    /// Closes the vault to applications if there is one, and otherwise waits for the copy.
-    func attachAsSecondary() {
+    /// Whether there is something at the vault's path that must be closed or read first.
+    var mayHoldVault: Bool {
         switch Vault.inspect(path: self.shell.configuration.vaultPath) {
-        case .missing, .withoutTables:
-            self.standing = .secondary(Standing.Secondary(following: .nothing))
-            self.follow()
-        case .withTables, .unusable: self.attach(.closed(marked: true))
+        case .missing, .withoutTables: false
+        case .withTables, .unusable: true
         }
     }
 
     func finishAttaching(_ result: Result<Vault.Attachment, VaultError>) {
-        guard case .attaching(var attaching) = self.standing else { return }
+        let mode: Vault.AttachMode
+        let oldReason: String?
+        switch self.vault {
+        case .attaching(let current): (mode, oldReason) = (current, self.attachTrouble)
+        case .untouched, .waiting, .attached: return
+        }
         switch result {
         case .success(let attachment):
-            if attaching.mode == .open {
-                self.serve(attachment)
-            } else {
-                self.standing = .secondary(Standing.Secondary(following: .nothing))
-                self.follow()
+            self.vault = .attached(attachment)
+            self.attachTrouble = nil
+            self.captureEpoch = nil
+            self.restPosition = attachment.position
+            self.isMarked = mode == .closed(marked: true)
+            if attachment.wasMarked, !self.isMarked {
+                self.shell.log.emit(.markerCleared, level: .notice)
             }
+            self.beginWith(attachment)
         case .failure(let error):
             let reason = "\(error)"
-            if attaching.reason != reason {
+            self.attachTrouble = reason
+            self.vault = .waiting(mode, nextTry: self.shell.now + .seconds(1), reason: reason)
+            if oldReason != reason {
                 self.shell.log.emit(.storageError, level: .error, reason)
             }
-            attaching.isUnderWay = false
-            attaching.reason = reason
-            attaching.nextTry = self.shell.now + .seconds(1)
-            self.standing = .attaching(attaching)
-            self.failEnabling("\(reason)")
+            self.failWaitingForVault(reason)
         }
     }
 
-    /// Captures from the vault's present state on; the gate is open from here.
-    private func serve(_ attachment: Vault.Attachment) {
-        do {
-            if attachment.wasMarked { self.shell.log.emit(.markerCleared, level: .notice) }
-            let (epoch, base) = try self.base(for: attachment)
-            let shell = self.shell
-            shell.figures.reset()
-            shell.figures.update {
-                $0.durable = Backlog(acknowledged: base.txid)
-                $0.applied = Backlog(acknowledged: base.txid)
+    /// The vault is in custody: the machine starts, or goes on where it waited for this.
+    private func beginWith(_ attachment: Vault.Attachment) {
+        guard self.failover != nil else {
+            self.startMachine(position: attachment.position)
+            return self.reportGap(attachment)
+        }
+        if self.isJoining {
+            self.isJoining = false
+            return self.tell(.gateClosed(self.normalized(attachment.position ?? .start)))
+        }
+        if case .primary = self.record.role, self.gate == .open {
+            // Capture had ended; what can be proven has been found.
+            do {
+                try self.openGate(under: self.record.epoch)
+                self.startSource()
+            } catch {
+                self.shell.log.emit(.storageError, level: .critical, "\(error)")
             }
-            try shell.vault.startCapture(
-                epoch: epoch, at: base,
-                deliver: { segment in
-                    let now = shell.now
-                    let last = segment.header.last
-                    shell.figures.update {
-                        $0.durable.append(last, byteCount: segment.bytes.count, at: now)
-                        $0.applied.append(last, byteCount: segment.bytes.count, at: now)
-                    }
-                    shell.router.source?.deliver(segment)
-                },
-                report: { shell.post(.capture($0)) })
-            self.standing = .primary
-            self.orderPeer()
-            self.startSource()
-        } catch {
-            self.shell.log.emit(.storageError, level: .error, "\(error)")
-            self.standing = .failed("\(error)")
+            self.reportGap(attachment)
         }
+        let waiting = self.afterAttaching
+        self.afterAttaching = []
+        for (event, _) in waiting { self.tell(event) }
     }
 
-    /// The position that the vault's present state has, under an epoch that is durable.
-    ///
-    /// A new epoch is taken for the first enable-ha, and when continuity with what was recorded
-    /// cannot be proven (a gap): then the next transaction is unlike any that the peer may have.
-    private func base(for attachment: Vault.Attachment) throws -> (Epoch, Position) {
-        let record = self.record
-        if let epoch = self.enabling?.proposal.epoch {
-            let base = Position(
-                epoch: epoch, txid: attachment.position?.txid ?? TXID(1),
-                digest: attachment.scannedDigest)
-            try self.persistPrimary(epoch: epoch, fork: base, cause: .enable)
-            return (epoch, base)
-        }
-        if let position = attachment.position { return (record.epoch, position) }
-        let last = self.shell.vault.log.newest ?? .start
-        let next = last.txid.next
-        guard let peer = record.peer else {
-            return (
-                record.epoch,
-                Position(epoch: record.epoch, txid: next, digest: attachment.scannedDigest)
-            )
-        }
-        let epoch = max(record.epoch, record.lineage.epoch).next(ownedBy: peer.bit)
-        try self.persistPrimary(epoch: epoch, fork: last, cause: .gap)
-        let base = Position(epoch: epoch, txid: next, digest: attachment.scannedDigest)
-        self.shell.log.emit(
-            .vaultHealed, level: .notice,
-            "the vault changed in a way the log does not show; a new epoch begins",
-            ["after": "\(last)", "at": "\(base)"])
-        return (epoch, base)
+    private func reportGap(_ attachment: Vault.Attachment) {
+        guard attachment.position == nil, self.record.role == .primary,
+            self.shell.vault.log.newest != nil
+        else { return }
+        self.tell(.continuityLost(after: self.normalized(self.gapStart)))
     }
 
-    private func persistPrimary(epoch: Epoch, fork: Position, cause: EpochCause) throws {
-        let wall = WallClock.seconds
-        let enabling = self.enabling
-        try self.shell.keeper.update { record in
-            guard let bit = record.peer?.bit else { return }
-            record.role = .primary
-            record.right = .solo
-            record.epoch = epoch
-            record.peer?.wasEnabled = true
-            if let enabling {
-                record.peer?.vault = enabling.proposal.vault
-                record.operation?.step = Self.orderStep(enabling.proposal)
+    /// The last position that the log proves.
+    private var gapStart: Position { self.lastLogged ?? .start }
+
+    /// Makes the machine from the record and tells it what was found.
+    func startMachine(position: Position?) {
+        let record = self.shell.keeper.current
+        let content = self.shell.vault.content
+        let hasVault =
+            switch content {
+            case .withTables: true
+            case .missing, .withoutTables, .unusable: false
             }
-            record.lineage.append(
-                LineageEntry(
-                    epoch: epoch, owner: bit, fork: fork, cause: cause, wallSeconds: wall))
+        self.lastLogged = self.shell.vault.log.newest
+        let fallback = Position(
+            epoch: record.epoch, txid: .zero, digest: self.attachment?.scannedDigest ?? .empty)
+        let start = record.lineage.normalized(
+            position ?? (record.role == .secondary ? fallback : self.lastLogged ?? fallback))
+        self.failover = Failover(
+            record: record, position: start,
+            configuration: Failover.Configuration(
+                timing: FailoverTiming(self.shell.timers),
+                hasReach: !self.shell.configuration.failover.reach.isEmpty))
+        self.tell(
+            .started(
+                Failover.Start(
+                    position: start, hasVault: hasVault || position != nil,
+                    wallSeconds: WallClock.seconds, nonces: (.random, .random))))
+    }
+
+    var attachment: Vault.Attachment? {
+        if case .attached(let attachment) = self.vault { attachment } else { nil }
+    }
+
+    /// Where the vault is, named as both nodes name it; `nil` while it is not known.
+    var knownPosition: Position? {
+        self.shell.vault.newestPosition.map { self.normalized($0) }
+    }
+
+    func normalized(_ position: Position) -> Position { self.record.lineage.normalized(position) }
+
+    // MARK: The gate
+
+    /// Lets applications write: marker off, capture on, layer 1 released; in that order.
+    func openGate(under epoch: Epoch) throws {
+        self.gateToken += 1
+        let vault = self.shell.vault
+        guard let attachment = self.attachment else { throw VaultError.notRunning("custody") }
+        if self.captureEpoch != epoch {
+            let position = try self.comeToRest() ?? self.base(for: attachment)
+            if self.isMarked {
+                try vault.setMarker(false)
+                self.isMarked = false
+            }
+            try self.startCapture(epoch, at: position)
+        }
+        try vault.openGate()
+        if let began = self.switchoverBegan {
+            self.lastPause = self.shell.now - began
+            self.switchoverBegan = nil
+        }
+    }
+
+    /// The position that a vault gets whose history nothing proves: the next transaction is unlike
+    /// any that the peer may have.
+    private func base(for attachment: Vault.Attachment) -> Position {
+        Position(
+            epoch: self.record.epoch, txid: self.gapStart.txid.next,
+            digest: attachment.scannedDigest)
+    }
+
+    /// Ends capturing or applying, and says where the vault stands.
+    private func comeToRest() throws -> Position? {
+        let vault = self.shell.vault
+        if self.captureEpoch != nil {
+            vault.stop()
+            self.captureEpoch = nil
+            self.restPosition = vault.log.newest
+        } else if let position = vault.stopApplying() {
+            self.restPosition = position
+        }
+        return self.restPosition
+    }
+
+    private func startCapture(_ epoch: Epoch, at position: Position) throws {
+        let shell = self.shell
+        shell.figures.reset()
+        shell.figures.update {
+            $0.durable = Backlog(acknowledged: position.txid)
+            $0.applied = Backlog(acknowledged: position.txid)
+        }
+        try shell.vault.startCapture(
+            epoch: epoch, at: position,
+            deliver: { segment in
+                let now = shell.now
+                let last = segment.header.last
+                shell.figures.update {
+                    $0.durable.append(last, byteCount: segment.bytes.count, at: now)
+                    $0.applied.append(last, byteCount: segment.bytes.count, at: now)
+                }
+                shell.metrics.count("captured_bytes_total", by: UInt64(segment.bytes.count))
+                shell.router.source?.deliver(segment)
+            },
+            report: { shell.post(.capture($0)) })
+        self.captureEpoch = epoch
+        self.restPosition = nil
+    }
+
+    /// Asks for layer 1, waiting for the transaction that holds it; answered by `gateTaken`.
+    func closeGate() {
+        self.gateToken += 1
+        let token = self.gateToken
+        let shell = self.shell
+        switch self.vault {
+        case .untouched, .waiting:
+            guard self.mayHoldVault else {
+                return shell.post(.gateTaken(token: token, .success(nil)))
+            }
+            self.isJoining = true
+            self.attach(.closed(marked: true))
+        case .attaching: self.isJoining = true
+        case .attached:
+            let isCapturing = self.captureEpoch != nil
+            shell.gateQueue.async {
+                do throws(VaultError) {
+                    try shell.vault.closeGate(timeout: .seconds(3600))
+                    let position =
+                        isCapturing ? try shell.vault.captureNow(timeout: .seconds(60)) : nil
+                    shell.post(.gateTaken(token: token, .success(position)))
+                } catch {
+                    shell.post(.gateTaken(token: token, .failure(error)))
+                }
+            }
+        }
+    }
+
+    func gateTaken(_ token: UInt64, _ result: Result<Position?, VaultError>) {
+        guard token == self.gateToken else {
+            // The demand was withdrawn while it waited.
+            if self.failover?.gate == .open {
+                do {
+                    try self.shell.vault.openGate()
+                } catch {
+                    self.shell.log.emit(.storageError, level: .critical, "\(error)")
+                }
+            }
+            return
+        }
+        switch result {
+        case .success(let position):
+            let here = position ?? self.restPosition
+            self.tell(.gateClosed(here.map { self.normalized($0) } ?? self.failover?.position ?? .start))
+        case .failure(let error):
+            self.shell.log.emit(.storageError, level: .critical, "the gate: \(error)")
+            self.tell(.storageFailed)
+        }
+    }
+
+    /// Sets or clears layer 2; layer 1 is ours.
+    func setMarker(_ isSet: Bool) throws {
+        guard self.attachment != nil, self.isMarked != isSet else { return }
+        _ = try self.comeToRest()
+        try self.shell.vault.setMarker(isSet)
+        self.isMarked = isSet
+    }
+
+    /// Says whether this copy is fit to be served: everything received is applied, the disk takes
+    /// writes.
+    func checkVault() {
+        let shell = self.shell
+        let position = self.knownPosition ?? self.restPosition.map { self.normalized($0) }
+        self.beside {
+            guard let position else {
+                return shell.post(.vaultChecked(.unfit("there is no complete copy here")))
+            }
+            if let reason = DiskProbe.trouble(in: shell.configuration.stateDirectory) {
+                return shell.post(.vaultChecked(.unfit(reason)))
+            }
+            shell.post(.vaultChecked(.sound(position)))
         }
     }
 
     func take(_ event: CaptureEvent) {
+        let log = self.shell.log
         switch event {
         case .stopped(let error):
             let isReplaced = if case .replaced = error { true } else { false }
-            self.shell.log.emit(
-                isReplaced ? .vaultReplaced : .storageError, level: .critical, "\(error)")
+            log.emit(isReplaced ? .vaultReplaced : .storageError, level: .critical, "\(error)")
             // Nothing more is shipped from this attachment; the next one finds what can be proven.
-            self.shell.router.clear()
-            self.logLink?.close()
+            self.stopLog()
+            self.captureEpoch = nil
             self.attach(.open)
         case .recovered(let after):
-            self.shell.log.emit(
+            log.emit(
                 .vaultHealed, level: .notice, "a writer died while it published a commit",
                 ["after": "\(after)"])
         case .logFailed(let error):
             self.shell.metrics.count("storage_errors_total", labels: #"op="log""#)
-            self.shell.log.emit(.storageError, level: .error, "\(error)")
+            log.emit(.storageError, level: .error, "\(error)")
         case .checkpointFailed(let error):
             self.shell.metrics.count("storage_errors_total", labels: #"op="checkpoint""#)
-            self.shell.log.emit(.storageError, level: .error, "\(error)")
+            log.emit(.storageError, level: .error, "\(error)")
         case .walPinned(let frames):
-            self.shell.log.emit(
+            log.emit(
                 .storageError, level: .warning, "somebody reads an old state and pins the WAL",
                 ["frames": "\(frames)"])
         }
     }
 
-    /// What is wrong with the vault or the log, in the operator's words.
-    var troubles: [String] {
-        switch self.standing {
-        case .attaching(let attaching): attaching.reason.map { [$0] } ?? []
-        case .failed(let reason): [reason]
-        case .secondary(let secondary): secondary.trouble.map { [$0] } ?? []
-        case .unmanaged, .primary: []
-        }
-    }
+    // MARK: What others see
 
     var gate: GateState {
-        switch self.standing {
+        guard let failover = self.failover else {
+            return Failover.gateAtStart(of: self.record) == .unmanaged ? .unmanaged : .closed
+        }
+        return switch failover.gate {
         case .unmanaged: .unmanaged
-        case .primary: .open
-        // Until the vault is in custody, applications may write, but nobody is sent here yet.
-        case .attaching(let attaching) where attaching.mode == .open: .unmanaged
-        case .attaching, .secondary, .failed: .closed
+        case .open: failover.isServing(at: self.shell.now) ? .open : .closed
+        case .closing, .closed: .closed
         }
     }
 
-    var state: NodeState {
-        let record = self.record
-        switch self.standing {
-        case .failed: return .failed
-        case .unmanaged: return record.peer == nil ? .unpaired : .paired
-        case .attaching: return .starting
-        case .primary: return self.isPeerLost ? .alone : .streaming
-        case .secondary(let secondary):
-            switch secondary.following {
-            case .seeding: return .seeding
-            case .catchingUp: return .catchingUp
-            case .streaming: return self.isLogLost ? .suspect : .streaming
-            case .nothing where record.isSeeding: return .seeding
-            case .nothing: return .lookingForPeer
-            }
-        }
-    }
+    var state: NodeState { self.failover?.nodeState ?? .starting }
 
-    private var isPeerLost: Bool {
-        guard self.controlLink == nil, self.logLink == nil else { return false }
-        let since = self.shell.figures.values.lastHeard ?? self.startedAt
-        return self.shell.now - since > self.shell.timers.connectionLoss
+    /// What is wrong with the vault or the log, in the operator's words.
+    var troubles: [String] {
+        [self.failure, self.attachTrouble, self.log.trouble].compactMap { $0 }
     }
+}
 
-    private var isLogLost: Bool {
-        guard let lost = self.logLinkLostAt, self.logLink == nil else { return false }
-        return self.shell.now - lost > self.shell.timers.connectionLoss
+extension Lineage {
+    /// A position named by the epoch that its transaction was committed in.
+    func normalized(_ position: Position) -> Position {
+        Position(
+            epoch: self.epoch(of: position.txid), txid: position.txid, digest: position.digest)
+    }
+}
+
+extension FailoverTiming {
+    init(_ timers: Timers) {
+        self.init(
+            timeout: timers.timeout, heartbeat: timers.heartbeat, tick: timers.tick,
+            closingMargin: timers.gateMargin, repetition: timers.heartbeatRepeat,
+            absence: timers.connectionLoss, drainLimit: .seconds(2))
     }
 }

@@ -14,8 +14,11 @@ package enum LogMessage: Sendable, Equatable {
     /// The hashes of the secondary's pages at a mark, each cut to 16 bytes.
     case markHashes(id: UInt64, first: PageNumber, hashes: [UInt8])
     case markResult(MarkResult)
+    case archive(ArchivePiece)
 
     // From the primary.
+    /// The archive is whole and on this node's disk.
+    case archived(id: String)
     case plan(Plan)
     /// One segment, as the log keeps it.
     case segment([UInt8])
@@ -32,23 +35,21 @@ package enum LogMessage: Sendable, Equatable {
 
     /// What the secondary has and asks for.
     package struct Request: Hashable, Sendable {
-        package var vault: VaultID?
-        package var lineage: Lineage
-        /// `nil` when the copy's content matches nothing that this node recorded.
-        package var position: Position?
-        package var content: VaultContent
-        /// Of the copy as it was read at the start; lets the primary find its place.
-        package var scannedDigest: VaultDigest?
+        package enum Wish: Hashable, Sendable {
+            /// The segments after its position.
+            case stream(after: Position)
+            /// The primary's pages: those that differ where there is a vault, else all.
+            case copy
+            /// Nothing yet: the connection is for an archive.
+            case nothing
+        }
 
-        package init(
-            vault: VaultID?, lineage: Lineage, position: Position?, content: VaultContent,
-            scannedDigest: VaultDigest?
-        ) {
-            self.vault = vault
-            self.lineage = lineage
-            self.position = position
+        package var wish: Wish
+        package var content: VaultContent
+
+        package init(wish: Wish, content: VaultContent) {
+            self.wish = wish
             self.content = content
-            self.scannedDigest = scannedDigest
         }
     }
 
@@ -65,23 +66,40 @@ package enum LogMessage: Sendable, Equatable {
         }
 
         package var way: Way
-        package var vault: VaultID
-        package var lineage: Lineage
+        /// The primary's, under which everything that follows is sent.
+        package var epoch: Epoch
         package var pageSize: PageSize
         /// Where the copy starts; pages may be newer.
         package var position: Position
         package var pageCount: UInt32
 
         package init(
-            way: Way, vault: VaultID, lineage: Lineage, pageSize: PageSize, position: Position,
-            pageCount: UInt32
+            way: Way, epoch: Epoch, pageSize: PageSize, position: Position, pageCount: UInt32
         ) {
             self.way = way
-            self.vault = vault
-            self.lineage = lineage
+            self.epoch = epoch
             self.pageSize = pageSize
             self.position = position
             self.pageCount = pageCount
+        }
+    }
+
+    /// A piece of an archive, in order: what one node must not be alone to hold.
+    package struct ArchivePiece: Hashable, Sendable {
+        package var id: String
+        /// The file's name inside the archive, without a folder.
+        package var file: String
+        package var offset: UInt64
+        package var bytes: [UInt8]
+        /// Nothing of the archive follows.
+        package var isLast: Bool
+
+        package init(id: String, file: String, offset: UInt64, bytes: [UInt8], isLast: Bool) {
+            self.id = id
+            self.file = file
+            self.offset = offset
+            self.bytes = bytes
+            self.isLast = isLast
         }
     }
 
@@ -135,6 +153,7 @@ extension LogMessage {
         case progress = 3
         case markHashes = 4
         case markResult = 5
+        case archive = 6
         case plan = 16
         case segment = 17
         case hashes = 18
@@ -142,6 +161,7 @@ extension LogMessage {
         case copied = 20
         case mark = 21
         case tick = 22
+        case archived = 23
     }
 
     package var kind: Kind {
@@ -151,6 +171,8 @@ extension LogMessage {
         case .progress: .progress
         case .markHashes: .markHashes
         case .markResult: .markResult
+        case .archive: .archive
+        case .archived: .archived
         case .plan: .plan
         case .segment: .segment
         case .hashes: .hashes
@@ -186,6 +208,8 @@ extension LogMessage {
             writer.bool(result.integrity != nil)
             if let integrity = result.integrity { writer.text(integrity) }
         case .copied(let position), .tick(let position): writer.position(position)
+        case .archive(let piece): writer.piece(piece)
+        case .archived(let id): writer.text(id)
         case .mark(let id, let position, let full):
             writer.u64(id)
             writer.position(position)
@@ -226,6 +250,8 @@ extension LogMessage {
                     applied: try reader.optionalPosition("applied"),
                     takenBytes: try reader.u64("taken bytes")))
         case .markResult: self = .markResult(try reader.markResult())
+        case .archive: self = .archive(try reader.piece())
+        case .archived: self = .archived(id: try reader.text(limit: 128, "archive"))
         case .copied: self = .copied(try reader.position("position"))
         case .tick: self = .tick(try reader.position("position"))
         case .mark:

@@ -2,10 +2,13 @@ import PairCore
 
 extension ByteWriter {
     mutating func request(_ request: LogMessage.Request) {
-        self.bool(request.vault != nil)
-        if let vault = request.vault { self.identifier(vault) }
-        self.lineage(request.lineage)
-        self.optionalPosition(request.position)
+        switch request.wish {
+        case .stream(let position):
+            self.u8(1)
+            self.position(position)
+        case .copy: self.u8(2)
+        case .nothing: self.u8(3)
+        }
         switch request.content {
         case .missing: self.u8(0)
         case .withoutTables(let size):
@@ -16,8 +19,6 @@ extension ByteWriter {
             self.pageSize(size)
         case .unusable: self.u8(3)
         }
-        self.bool(request.scannedDigest != nil)
-        if let digest = request.scannedDigest { self.digest(digest) }
     }
 
     mutating func plan(_ plan: LogMessage.Plan) {
@@ -31,11 +32,18 @@ extension ByteWriter {
             self.u8(4)
             self.text(reason)
         }
-        self.identifier(plan.vault)
-        self.lineage(plan.lineage)
+        self.u64(plan.epoch.rawValue)
         self.pageSize(plan.pageSize)
         self.position(plan.position)
         self.u32(plan.pageCount)
+    }
+
+    mutating func piece(_ piece: LogMessage.ArchivePiece) {
+        self.text(piece.id)
+        self.text(piece.file)
+        self.u64(piece.offset)
+        self.bool(piece.isLast)
+        self.block(piece.bytes)
     }
 
     mutating func run(_ first: PageNumber, _ bytes: [UInt8]) {
@@ -46,10 +54,14 @@ extension ByteWriter {
 
 extension ByteReader {
     mutating func request() throws(ByteError) -> LogMessage.Request {
-        let vault =
-            try self.bool("has vault id") ? try self.identifier(VaultID.self, "vault") : nil
-        let lineage = try self.lineage()
-        let position = try self.optionalPosition("position")
+        let wishCode = try self.u8("wish")
+        let wish: LogMessage.Request.Wish =
+            switch wishCode {
+            case 1: .stream(after: try self.position("position"))
+            case 2: .copy
+            case 3: .nothing
+            default: throw .outOfRange(field: "wish", value: UInt64(wishCode))
+            }
         let kind = try self.u8("vault content")
         let content: VaultContent =
             switch kind {
@@ -59,10 +71,7 @@ extension ByteReader {
             case 3: .unusable("")
             default: throw .outOfRange(field: "vault content", value: UInt64(kind))
             }
-        let digest = try self.bool("has digest") ? try self.digest("digest") : nil
-        return LogMessage.Request(
-            vault: vault, lineage: lineage, position: position, content: content,
-            scannedDigest: digest)
+        return LogMessage.Request(wish: wish, content: content)
     }
 
     mutating func plan() throws(ByteError) -> LogMessage.Plan {
@@ -76,9 +85,19 @@ extension ByteReader {
             default: throw .outOfRange(field: "plan", value: UInt64(kind))
             }
         return LogMessage.Plan(
-            way: way, vault: try self.identifier(VaultID.self, "vault"),
-            lineage: try self.lineage(), pageSize: try self.pageSize("page size"),
-            position: try self.position("position"), pageCount: try self.u32("page count"))
+            way: way, epoch: Epoch(rawValue: try self.u64("epoch")),
+            pageSize: try self.pageSize("page size"), position: try self.position("position"),
+            pageCount: try self.u32("page count"))
+    }
+
+    mutating func piece() throws(ByteError) -> LogMessage.ArchivePiece {
+        let id = try self.text(limit: 128, "archive")
+        let file = try self.text(limit: 128, "file")
+        let offset = try self.u64("offset")
+        let isLast = try self.bool("last")
+        return LogMessage.ArchivePiece(
+            id: id, file: file, offset: offset, bytes: try self.block(limit: 1 << 20, "bytes"),
+            isLast: isLast)
     }
 
     mutating func markResult() throws(ByteError) -> LogMessage.MarkResult {

@@ -28,8 +28,6 @@ extension ByteWriter {
         self.u64(presence.epoch.rawValue)
         self.lineage(presence.lineage)
         self.optionalPosition(presence.position)
-        self.bool(presence.vault != nil)
-        if let vault = presence.vault { self.identifier(vault) }
         self.content(presence.content)
         self.duration(presence.longestWriteHold)
         self.text(presence.policy.failover.rawValue)
@@ -107,7 +105,6 @@ extension ByteReader {
             state: try self.word("state"), gate: try self.word("gate"),
             right: try self.word("right"), epoch: Epoch(rawValue: try self.u64("epoch")),
             lineage: try self.lineage(), position: try self.optionalPosition("position"),
-            vault: try self.bool("has vault id") ? try self.identifier(VaultID.self, "vault") : nil,
             content: try self.content(), longestWriteHold: try self.duration("write hold"),
             policy: PairPolicy(
                 failover: try self.word("policy"), timeout: try self.duration("timeout")),

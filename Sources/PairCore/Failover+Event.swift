@@ -1,0 +1,89 @@
+extension Failover {
+    /// Everything that can happen to the machine.
+    package enum Event: Hashable, Sendable {
+        /// The daemon has started and attached the vault; comes first and once.
+        case started(Start)
+        case tick(Tick)
+        /// A control message whose signature, pair and receiver are right. `fresh` is 256 bits that
+        /// were drawn for this event.
+        case received(PeerMessage, fresh: Nonce)
+        /// The vault's newest position here: captured, or applied.
+        case positionChanged(Position)
+        /// Layer 1 is ours and everything committed is captured, up to here. Answers `closeGate`.
+        case gateClosed(Position)
+        /// The secondary has applied this, with a digest equal to ours there; `inSync` when nothing
+        /// of note is missing.
+        case peerApplied(Position, inSync: Bool)
+        /// The log connection is gone.
+        case logLost
+        /// Answers `locate`.
+        case located(RejoinInquiry, RejoinFinding)
+        /// Answers `checkVault`: all that was received is applied; where, or what is wrong.
+        case vaultChecked(VaultCheck)
+        /// Answers `probeReach`.
+        case reachProbed(answered: Bool)
+        /// Answers `sealTail`.
+        case tailSealed(NodeRecord.Tail)
+        /// Answers `copyTail`: the peer has the archive on its disk.
+        case tailCopied(String)
+        /// Answers `undo`.
+        case rolledBack(Position)
+        /// Answers `takeCopy`: the digest is verified and the copy in place.
+        case copied(Position, of: Epoch)
+        /// A primary's capture cannot prove that nothing is missing after this position.
+        case continuityLost(after: Position)
+        case operatorAsked(Request)
+        /// An effect failed on the disk; the rest of its list was not carried out.
+        case storageFailed
+    }
+
+    /// What the shell found when it started.
+    package struct Start: Hashable, Sendable {
+        package var position: Position
+        package var hasVault: Bool
+        package var wallSeconds: Int64
+        /// Two nonces drawn for this start: for statements, and for heartbeats.
+        package var nonces: (Nonce, Nonce)
+
+        package init(
+            position: Position,
+            hasVault: Bool,
+            wallSeconds: Int64,
+            nonces: (Nonce, Nonce)
+        ) {
+            self.position = position
+            self.hasVault = hasVault
+            self.wallSeconds = wallSeconds
+            self.nonces = nonces
+        }
+
+        package static func == (lhs: Start, rhs: Start) -> Bool {
+            lhs.position == rhs.position && lhs.hasVault == rhs.hasVault
+                && lhs.wallSeconds == rhs.wallSeconds && lhs.nonces == rhs.nonces
+        }
+
+        package func hash(into hasher: inout Hasher) { hasher.combine(self.position) }
+    }
+
+    /// What the clocks say about the time since the last tick.
+    package struct Tick: Hashable, Sendable {
+        /// The least that any clock saw.
+        package var shortest: Duration
+        /// The most that any clock saw.
+        package var longest: Duration
+        /// Seconds since 1970, to be remembered and shown, never compared.
+        package var wallSeconds: Int64
+
+        package init(shortest: Duration, longest: Duration, wallSeconds: Int64) {
+            self.shortest = shortest
+            self.longest = longest
+            self.wallSeconds = wallSeconds
+        }
+    }
+
+    package enum VaultCheck: Hashable, Sendable {
+        case sound(Position)
+        /// The digest differs, the disk is full or read-only; the text is for the operator.
+        case unfit(String)
+    }
+}

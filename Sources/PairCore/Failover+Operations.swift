@@ -1,0 +1,207 @@
+/// What operators ask for, here or on the peer.
+///
+/// Every verb names its operation, so asking twice is asking once. What must outlive a restart is in
+/// the record's `operation`; a request to the peer is repeated until its effect is seen.
+extension Failover {
+    /// The steps of `enableHA` in a record.
+    enum EnablingStep {
+        /// This node is the primary and waits for its peer to be armed.
+        static let joining: UInt8 = 1
+        /// As `joining`; then it hands over to the peer, where the verb was typed.
+        static let joiningThenHandingOver: UInt8 = 2
+        /// This node asks the peer, which serves, to let it join.
+        static let asking: UInt8 = 3
+    }
+
+    var peerIsReachable: Bool {
+        self.link.peer != nil && self.peerSilence <= self.timing.heartbeat + self.timing.absence
+    }
+
+    mutating func ask(_ request: Request) {
+        guard self.record.peer != nil || request.verb == .standalone else {
+            self.emit(.reply(request.id, .refused(.notPaired)))
+            return
+        }
+        let reply: Reply =
+            switch request.verb {
+            case .enableHA: self.askToEnable(request)
+            case .disableHA(let isForced): self.askToDisable(request, isForced: isForced)
+            case .switchover: self.askToSwitch(request)
+            case .promote(let isForced): self.askToPromote(request, isForced: isForced)
+            case .suspend(let duration): self.askToSuspend(request, for: duration)
+            case .resume: self.askToResume(request)
+            case .standalone: self.askToStandAlone(request)
+            }
+        if reply == .started { self.awaited.append(request) }
+        self.emit(.reply(request.id, reply))
+    }
+
+    /// Carries out what the peer's operator asked of this node.
+    mutating func serve(_ request: Request) {
+        switch request.verb {
+        case .enableHA: self.enableForPeer(request)
+        case .disableHA:
+            guard self.record.role == .primary else { return }
+            self.beginDisabling(request)
+        case .switchover, .promote:
+            guard self.record.role == .primary else { return }
+            _ = self.beginSwitchover(self.operation(request, .switchover, step: Self.preparing))
+        case .suspend(let duration):
+            guard self.record.role == .secondary, self.record.suspension == nil else { return }
+            self.suspend(for: duration, by: request.by)
+        case .resume:
+            guard self.record.role == .secondary, self.record.suspension != nil else { return }
+            self.resume()
+        case .standalone: break
+        }
+    }
+
+    func operation(
+        _ request: Request,
+        _ verb: NodeRecord.Operation.Verb,
+        step: UInt8
+    ) -> NodeRecord.Operation {
+        NodeRecord.Operation(
+            id: request.id,
+            verb: verb,
+            step: step,
+            by: request.by,
+            since: self.wallSeconds
+        )
+    }
+
+    /// Repeats the request with every statement until `settleAwaited` sees its effect.
+    private mutating func forward(_ request: Request) -> Reply {
+        guard self.peerIsReachable else { return .refused(.peerUnreachable) }
+        self.link.request = request
+        self.link.requestedAt = self.clock.longest
+        self.state(asProbe: true)
+        return .started
+    }
+
+    // MARK: Switching and promoting
+
+    private mutating func askToSwitch(_ request: Request) -> Reply {
+        switch self.record.role {
+        case .primary:
+            let operation = self.operation(request, .switchover, step: Self.preparing)
+            return self.beginSwitchover(operation).map(Reply.refused) ?? .started
+        case .secondary: return self.forward(request)
+        case .standalone, .none: return .refused(.haIsOff)
+        }
+    }
+
+    private mutating func askToPromote(_ request: Request, isForced: Bool) -> Reply {
+        switch self.state {
+        case .secondary(let secondary):
+            if let peer = self.link.peer, peer.relinquish?.successor == self.bit,
+                peer.epoch == self.record.epoch, self.position == peer.relinquish?.position
+            {
+                self.emit(.stopLog)
+                self.becomePrimary(cause: .switchover)
+                return .done
+            }
+            if case .promoting = secondary.stage { return .started }
+            guard !self.record.isSeeding else { return .refused(.thisNodeIsSeeding) }
+            let left = self.timing.timeout - self.silence
+            if isForced {
+                self.beginPromoting(cause: .forced)
+                return .started
+            }
+            if self.silence < self.timing.absence + self.timing.heartbeat, self.peerIsReachable {
+                return self.forward(Request(id: request.id, verb: .switchover, by: request.by))
+            }
+            guard left <= .zero, self.record.policy.failover != .manual,
+                self.record.arming.isArmed
+            else {
+                return .refused(.unsafe(secondsUntilSafe: Int(max(.zero, left) / .seconds(1))))
+            }
+            self.beginPromoting(cause: .failover)
+            return .started
+        case .primary(let primary):
+            if primary.stage == .serving { return .nothingToDo }
+            guard isForced, self.gate == .closed else {
+                return .refused(.unsafe(secondsUntilSafe: 0))
+            }
+            self.becomePrimary(cause: .forced)
+            return .done
+        case .idle, .standalone, .starting, .failed: return .refused(.haIsOff)
+        }
+    }
+
+    // MARK: Suspending
+
+    private mutating func askToSuspend(_ request: Request, for duration: Duration) -> Reply {
+        switch self.record.role {
+        case .primary: return self.forward(request)
+        case .secondary:
+            self.suspend(for: duration, by: request.by)
+            return .done
+        case .standalone, .none: return .refused(.haIsOff)
+        }
+    }
+
+    private mutating func askToResume(_ request: Request) -> Reply {
+        switch self.record.role {
+        case .primary: return self.forward(request)
+        case .secondary:
+            self.resume()
+            return .done
+        case .standalone, .none: return .refused(.haIsOff)
+        }
+    }
+
+    /// The pledge goes with it: the primary has the right alone until this ends.
+    private mutating func suspend(for duration: Duration, by: String) {
+        self.persist { record in
+            record.suspension = NodeRecord.Suspension(remaining: duration, by: by)
+            Self.disarm(&record)
+        }
+        self.emit(.report(.suspended))
+        self.state(asProbe: true)
+    }
+
+    private mutating func resume() {
+        self.persist { $0.suspension = nil }
+        self.emit(.report(.resumed))
+        self.state(asProbe: true)
+    }
+
+    // MARK: How requests end
+
+    /// Answers the operators whose wish has come true.
+    mutating func settleAwaited() {
+        if let request = self.link.request {
+            let lifetime = self.timing.absence * 3 + self.timing.drainLimit
+            let isOver = self.clock.longest - self.link.requestedAt > lifetime
+            if self.isFulfilled(request) || isOver {
+                self.link.request = nil
+                if !self.isFulfilled(request) { self.endAwaited(.aborted) { $0.id == request.id } }
+            }
+        }
+        let fulfilled = self.awaited.filter { self.isFulfilled($0) }.map(\.id)
+        self.endAwaited(.done) { fulfilled.contains($0.id) }
+    }
+
+    mutating func endAwaited(_ reply: Reply, where isMeant: (Request) -> Bool) {
+        for request in self.awaited where isMeant(request) { self.emit(.reply(request.id, reply)) }
+        self.awaited.removeAll(where: isMeant)
+    }
+
+    private func isFulfilled(_ request: Request) -> Bool {
+        let peer = self.link.peer
+        return switch request.verb {
+        case .enableHA: self.record.role == .primary && self.record.right == .leased
+        case .disableHA:
+            self.record.role == .standalone
+                || self.record.role == .none && peer?.role == .standalone
+        case .switchover, .promote:
+            self.record.operation?.id != request.id
+                && (self.record.role == .primary && self.gate == .open && peer?.role == .secondary
+                    || self.record.role == .secondary && peer?.role == .primary)
+        case .suspend: self.record.suspension != nil || peer?.isSuspended == true
+        case .resume: self.record.suspension == nil && peer?.isSuspended != true
+        case .standalone: self.record.role == .standalone
+        }
+    }
+}

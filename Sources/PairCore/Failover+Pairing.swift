@@ -1,0 +1,237 @@
+/// Switching high availability on and off.
+extension Failover {
+    // MARK: On
+
+    mutating func askToEnable(_ request: Request) -> Reply {
+        guard self.peerIsReachable, let peer = self.link.peer else {
+            return .refused(.peerUnreachable)
+        }
+        let joining = self.operation(request, .enableHA, step: EnablingStep.joining)
+        switch (self.record.role, peer.role) {
+        case (.primary, _):
+            if self.record.right == .leased { return .nothingToDo }
+            if let other = self.record.operation, other.verb != .enableHA {
+                return .refused(.busy(other.id))
+            }
+            self.persist { $0.operation = joining }
+            self.state(asProbe: true)
+        case (.standalone, .none), (.none, .none):
+            // Nothing serves on the other side, so this vault is the one that counts.
+            if peer.operation?.verb == .enableHA, self.bit == .one {
+                return .refused(.busy(peer.operation?.id ?? request.id))
+            }
+            self.becomePrimary(cause: .enable, operation: joining)
+            self.emit(.report(.haEnabled))
+        case (.standalone, .standalone): return .refused(.bothServe)
+        case (.standalone, .primary), (.standalone, .secondary): return .refused(.haIsOn)
+        case (.none, .standalone), (.none, .primary), (.secondary, .primary):
+            let asking = self.operation(request, .enableHA, step: EnablingStep.asking)
+            if self.record.role == .none { self.persist { $0.operation = asking } }
+            self.link.request = request
+            self.link.requestedAt = self.clock.longest
+            self.state(asProbe: true)
+        case (.none, .secondary), (.secondary, .none), (.secondary, .secondary),
+            (.secondary, .standalone):
+            return .refused(.wrongRole(peer.role))
+        }
+        return .started
+    }
+
+    /// The peer is to become the primary, but this node serves: first the peer joins, then it takes over.
+    mutating func enableForPeer(_ request: Request) {
+        let operation = self.operation(
+            request,
+            .enableHA,
+            step: EnablingStep.joiningThenHandingOver
+        )
+        switch self.state {
+        case .standalone:
+            self.becomePrimary(cause: .enable, operation: operation)
+            self.emit(.report(.haEnabled))
+        case .primary(let primary):
+            guard primary.stage == .serving, self.record.operation == nil else { return }
+            self.persist { $0.operation = operation }
+            self.state(asProbe: true)
+        case .starting, .idle, .secondary, .failed: break
+        }
+    }
+
+    /// What a primary that waits for its peer does with every tick.
+    mutating func continueEnabling() {
+        guard let operation = self.record.operation, operation.verb == .enableHA,
+            case .primary(let primary) = self.state, primary.stage == .serving,
+            primary.follower?.inSync == true,
+            self.record.arming.isArmed || self.record.policy.failover == .manual,
+            let peer = self.link.peer, peer.arming.isArmed || self.record.policy.failover == .manual
+        else { return }
+        if operation.step == EnablingStep.joiningThenHandingOver {
+            _ = self.beginSwitchover(operation)
+        } else {
+            self.persist { $0.operation = nil }
+            self.settleAwaited()
+        }
+    }
+
+    /// A node outside the pair joins when the primary's operation says so.
+    mutating func idleHears(_ statement: Statement) {
+        switch statement.role {
+        case .primary:
+            guard statement.operation?.verb == .enableHA else { return }
+            self.link.request = nil
+            switch self.gate {
+            case .closed: self.join()
+            case .unmanaged: self.closeGate()
+            case .open, .closing: break
+            }
+        case .none, .standalone, .secondary:
+            if let operation = self.record.operation, operation.step == EnablingStep.asking {
+                self.link.request = Request(
+                    id: operation.id,
+                    verb: .enableHA(discardingPeerVault: false),
+                    by: operation.by
+                )
+                self.link.requestedAt = self.clock.longest
+            }
+        }
+    }
+
+    mutating func idleDidClose() {
+        guard let peer = self.link.peer, peer.role == .primary,
+            peer.operation?.verb == .enableHA
+        else { return }
+        self.join()
+    }
+
+    private mutating func join() {
+        self.emit(.setMarker)
+        let operation = self.link.peer?.operation
+        self.persist { record in
+            record.role = .secondary
+            record.right = .solo
+            Self.disarm(&record)
+            record.operation = operation
+            record.peer?.wasEnabled = true
+        }
+        self.state = .secondary(Secondary(stage: .searching, now: self.clock.shortest))
+        self.state(asProbe: true)
+    }
+
+    // MARK: Off
+
+    mutating func askToDisable(_ request: Request, isForced: Bool) -> Reply {
+        switch self.record.role {
+        case .standalone, .none: return .nothingToDo
+        case .secondary:
+            guard self.peerIsReachable else { return .refused(.peerUnreachable) }
+            self.link.request = request
+            self.link.requestedAt = self.clock.longest
+            self.state(asProbe: true)
+            return .started
+        case .primary:
+            if case .primary(let primary) = self.state, primary.stage == .inDoubt {
+                return .refused(.inDoubt)
+            }
+            if isForced, !self.peerIsHeardNow {
+                guard self.gate != .closing else { return .refused(.peerUnreachable) }
+                self.becomeStandalone(cause: .forced)
+                return .done
+            }
+            guard self.peerIsReachable else { return .refused(.peerUnreachable) }
+            self.beginDisabling(request)
+            return .started
+        }
+    }
+
+    private var peerIsHeardNow: Bool {
+        self.link.peer != nil && self.peerSilence <= self.timing.absence
+    }
+
+    /// The peer must be disarmed first; until its pledge nothing changes here.
+    mutating func beginDisabling(_ request: Request) {
+        guard case .primary(let primary) = self.state else { return }
+        if case .inDoubt = primary.stage { return }
+        if case .handingOver = primary.stage { return }
+        guard self.record.operation?.verb != .disableHA else { return }
+        let operation = self.operation(request, .disableHA, step: 1)
+        self.persist { $0.operation = operation }
+        self.state(asProbe: true)
+    }
+
+    /// The peer has persisted that it is out, with its pledge.
+    mutating func finishDisabling(after statement: Statement) {
+        guard self.record.operation?.verb == .disableHA, self.record.right == .solo,
+            case .primary(let primary) = self.state, self.gate == .open || self.gate == .closed
+        else { return }
+        switch primary.stage {
+        case .inDoubt, .handingOver: return
+        case .serving, .closed: self.becomeStandalone(cause: .disable)
+        }
+    }
+
+    private mutating func becomeStandalone(cause: EpochCause) {
+        let seen = max(
+            self.record.epoch,
+            self.record.lineage.epoch,
+            self.link.peer?.epoch ?? .none
+        )
+        let epoch = seen.next(ownedBy: self.bit)
+        let entry = LineageEntry(
+            epoch: epoch,
+            owner: self.bit,
+            fork: self.position,
+            cause: cause,
+            wallSeconds: self.wallSeconds
+        )
+        self.persist { record in
+            record.lineage.append(entry)
+            record.epoch = epoch
+            record.role = .standalone
+            record.right = .solo
+            Self.disarm(&record)
+            record.operation = nil
+            record.relinquish = nil
+            record.aloneSince = nil
+            record.peer?.wasEnabled = true
+        }
+        self.state = .standalone
+        self.emit(.stopLog)
+        self.openGate()
+        self.emit(.report(.haDisabled))
+        self.state(asProbe: false)
+        self.settleAwaited()
+    }
+
+    /// This node serves nothing from now on; the gate is closed already, and stays so.
+    mutating func becomeParked() {
+        self.emit(.stopLog)
+        self.emit(.setMarker)
+        self.persist { record in
+            record.role = .none
+            record.right = .solo
+            Self.disarm(&record)
+            record.operation = nil
+            record.relinquish = nil
+            record.aloneSince = nil
+            record.suspension = nil
+        }
+        self.state = .idle
+        self.emit(.report(.haDisabled))
+        self.state(asProbe: false)
+        self.settleAwaited()
+    }
+
+    mutating func standaloneHears(_ statement: Statement) {
+        // A peer that is primary, or secondary, of an older epoch parks itself; nothing is asked here.
+        if self.record.operation != nil { self.persist { $0.operation = nil } }
+    }
+
+    mutating func askToStandAlone(_ request: Request) -> Reply {
+        switch self.state {
+        case .standalone: return .nothingToDo
+        case .idle:
+            self.becomeStandalone(cause: .enable)
+            return .done
+        case .starting, .primary, .secondary, .failed: return .refused(.haIsOn)
+        }
+    }
+}

@@ -1,0 +1,103 @@
+/// The restart table of protocol.md, section 12, and what happens without a peer.
+extension Failover {
+    /// The shell has attached the vault as ``gateAtStart(of:)`` says.
+    mutating func start(_ start: Start) {
+        self.position = start.position
+        self.hasVault = start.hasVault
+        self.wallSeconds = start.wallSeconds
+        self.link.nonce = start.nonces.0
+        self.issue(start.nonces.1)
+        // Durable before the first message: the peer tells this start's words from older ones by it.
+        self.persist { $0.incarnation += 1 }
+        switch self.record.role {
+        case .none:
+            self.state = .idle
+            if self.gate == .closed { self.emit(.setMarker) }
+        case .standalone:
+            self.state = .standalone
+            self.openGate()
+        case .secondary:
+            self.state = .secondary(Secondary(stage: .searching, now: self.clock.shortest))
+            self.emit(.setMarker)
+        case .primary:
+            self.startPrimary()
+        }
+        self.state(asProbe: true)
+    }
+
+    private mutating func startPrimary() {
+        if self.record.relinquish != nil {
+            self.state = .primary(Primary(stage: .inDoubt))
+            self.emit(.setMarker)
+            self.emit(.report(.inDoubt))
+            return
+        }
+        switch self.record.right {
+        case .solo:
+            self.state = .primary(Primary(stage: .serving))
+            self.openGate()
+            self.emit(.serveLog(under: self.record.epoch))
+        case .leased where self.has(.openAtStart):
+            self.state = .primary(Primary(stage: .serving))
+            self.openGate()
+            self.emit(.serveLog(under: self.record.epoch))
+        case .leased:
+            self.state = .primary(
+                Primary(
+                    stage: .closed(
+                        Primary.Closed(
+                            reason: .searching,
+                            since: self.clock.longest,
+                            gateWasOpen: false
+                        )
+                    )
+                )
+            )
+        }
+    }
+
+    mutating func tick(_ tick: Tick) {
+        self.clock.advance(tick, shareAtMost: self.timing.longestTick)
+        self.wallSeconds = tick.wallSeconds
+        switch self.state {
+        case .starting, .failed: break
+        case .idle, .standalone: self.probe()
+        case .primary: self.tickPrimary(tick)
+        case .secondary: self.tickSecondary(tick)
+        }
+    }
+
+    /// A node outside the pair speaks only while it wants something.
+    private mutating func probe() {
+        guard self.link.request != nil || self.record.operation != nil else { return }
+        self.state(asProbe: true)
+    }
+
+    /// This node did not run, or a clock of it jumped: its reading of time proves nothing.
+    func isGap(_ tick: Tick) -> Bool {
+        tick.longest > self.timing.gapLimit
+            || tick.longest - tick.shortest > self.timing.disagreementLimit
+    }
+
+    /// How many ticks like `tick` would change nothing but the clocks; the simulator skips them.
+    package func quietTicks(like tick: Tick) -> Int {
+        guard !self.isGap(tick), tick.longest > .zero, tick.shortest > .zero else { return 0 }
+        let left: Duration =
+            switch self.state {
+            case .starting, .failed: .seconds(1 << 20)
+            case .idle, .standalone:
+                self.link.request != nil || self.record.operation != nil
+                    ? .zero : .seconds(1 << 20)
+            case .primary: self.nextDuePrimary - self.clock.longest
+            case .secondary: self.nextDueSecondary - self.clock.shortest
+            }
+        // The tick that reaches a deadline is not quiet.
+        return max(0, Int(left / tick.longest) - 1)
+    }
+
+    /// Lives through ticks that ``quietTicks(like:)`` has found to change nothing else.
+    package mutating func skip(_ count: Int, like tick: Tick) {
+        self.clock.advance(tick, count: count, shareAtMost: self.timing.longestTick)
+        self.wallSeconds = tick.wallSeconds
+    }
+}

@@ -1,0 +1,29 @@
+import PairCore
+
+/// Once the faults stop, one node serves and the other follows it, armed and in sync.
+struct ServesAgain: Checker {
+    mutating func check(
+        _ observation: Observation,
+        in simulation: borrowing Simulation
+    ) -> String? {
+        guard case .settled = observation else { return nil }
+        let serving = simulation.nodes.filter { $0.acceptsWrites && $0.claimsToServe }
+        let words = simulation.nodes.map { node in
+            "\(node.record.role.rawValue) \(node.failover?.nodeState.rawValue ?? "down") "
+                + "epoch \(node.record.epoch) at \(node.vault.position)"
+        }
+        guard serving.count == 1, let primary = serving.first else {
+            return "\(serving.count) open gates at the end: \(words)"
+        }
+        guard primary.record.role == .primary else { return nil }
+        let secondary = simulation.nodes[Int(primary.bit.other.rawValue)]
+        guard secondary.record.role == .secondary,
+            secondary.vault.holds(primary.vault.position)
+                || primary.vault.holds(secondary.vault.position)
+        else { return "the pair is not whole at the end: \(words)" }
+        guard simulation.scenario.policy == .manual || secondary.record.arming.isArmed else {
+            return "the secondary is not armed at the end: \(words)"
+        }
+        return nil
+    }
+}
