@@ -149,7 +149,7 @@ let package = Package(
         // Real daemons, real faults; needs the executables beside the test bundle.
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["PairCore", "PairWire", "PairLab", "paird", "pairctl", "pair-lab"],
+            dependencies: ["PairCore", "PairWire", "PairLab", "paird", "pairctl", "pair-lab", "pair-bench"],
             swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["PairDaemon"], swiftSettings: strict),
     ],

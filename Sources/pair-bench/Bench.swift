@@ -19,11 +19,21 @@ struct Bench: Sendable {
     static let daemonCore = 1
 }
 
-/// The folder of the pair that is measured now: what must go when the program is interrupted.
+/// The folders in use now: what must go when the program is interrupted.
 final class Scratch: Sendable {
-    private let folder = Mutex<LabFolder?>(nil)
+    private let folders = Mutex<Set<LabFolder>>([])
 
-    func set(_ folder: LabFolder?) { self.folder.withLock { $0 = folder } }
+    func make() throws -> LabFolder {
+        let folder = try LabFolder.scratch()
+        self.folders.withLock { _ = $0.insert(folder) }
+        return folder
+    }
+
+    /// Ends what runs in the folder and takes it away.
+    func remove(_ folder: LabFolder) {
+        LabPair.end(everythingIn: folder)
+        self.folders.withLock { _ = $0.remove(folder) }
+    }
 
     /// Ends the program at SIGINT, SIGTERM and SIGHUP, and everything it has started.
     func removeWhenInterrupted() -> [any DispatchSourceSignal] {
@@ -31,7 +41,7 @@ final class Scratch: Sendable {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number)
             source.setEventHandler {
-                if let folder = self.folder.withLock({ $0 }) { LabPair.end(everythingIn: folder) }
+                for folder in self.folders.withLock({ $0 }) { self.remove(folder) }
                 Glibc.exit(128 + number)
             }
             source.resume()

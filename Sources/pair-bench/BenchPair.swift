@@ -29,12 +29,8 @@ struct BenchPair: Sendable {
         prepare: (BenchPair) throws -> Void = { try $0.makeVaults() },
         _ body: (BenchPair) async throws -> Result
     ) async throws -> Result {
-        let folder = try LabFolder.scratch()
-        bench.scratch.set(folder)
-        defer {
-            LabPair.end(everythingIn: folder)
-            bench.scratch.set(nil)
-        }
+        let folder = try bench.scratch.make()
+        defer { bench.scratch.remove(folder) }
         do {
             var options = Self.options
             options.configuration = configuration
@@ -108,13 +104,19 @@ struct BenchPair: Sendable {
     }
 
     /// Runs `body` without `paird` and with it in turn, each of both `bench.rounds` times.
-    func interleave(_ body: (_ withDaemon: Bool) async throws -> Void) async throws {
+    ///
+    /// - Returns: for each round, the seconds from the end of its load to equal copies.
+    @discardableResult
+    func interleave(_ body: (_ withDaemon: Bool) async throws -> Void) async throws -> [Double] {
+        var seconds: [Double] = []
         for _ in 0..<self.bench.rounds {
-            for withDaemon in [false, true] {
-                try await body(withDaemon)
-                if withDaemon { try await self.level() }
-            }
+            try await body(false)
+            try await body(true)
+            let end = Monotonic.now
+            try await self.level()
+            seconds.append(Monotonic.seconds(since: end))
         }
+        return seconds
     }
 
     private func trust() async throws {

@@ -26,6 +26,10 @@ struct Comparison {
     var without: [Double] = []
     var with: [Double] = []
 
+    mutating func add(_ value: Double, withDaemon: Bool) {
+        if withDaemon { self.with.append(value) } else { self.without.append(value) }
+    }
+
     /// Each round's own ratio: what the machine did to both does not show.
     var ratio: Spread {
         Spread(zip(self.with, self.without).map { $1 == 0 ? 0 : $0 / $1 })

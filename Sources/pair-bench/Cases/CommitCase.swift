@@ -20,30 +20,22 @@ struct CommitCase {
         var rate = Comparison()
         var middle = Comparison()
         var tail = Comparison()
-        var levelSeconds: [Double] = []
         // Both vaults' pages into the caches, and both WALs to their usual length.
         for withDaemon in [false, true] {
-            _ = try await pair.load(withDaemon: withDaemon, synchronous, for: .milliseconds(300))
-                .run()
+            let load = pair.load(withDaemon: withDaemon, synchronous, for: .milliseconds(300))
+            _ = try await load.run()
         }
         try await pair.level()
-        for _ in 0..<self.bench.rounds {
-            for side in [\Comparison.without, \Comparison.with] {
-                let withDaemon = side == \Comparison.with
-                let load = pair.load(
-                    withDaemon: withDaemon,
-                    synchronous,
-                    for: self.bench.length(.seconds(2))
-                )
-                let result = try await load.run()
-                rate[keyPath: side].append(result.rate)
-                middle[keyPath: side].append(result.microseconds(atPercentile: 50))
-                tail[keyPath: side].append(result.microseconds(atPercentile: 99))
-                guard withDaemon else { continue }
-                let end = Monotonic.now
-                try await pair.level()
-                levelSeconds.append(Monotonic.seconds(since: end))
-            }
+        let levelSeconds = try await pair.interleave { withDaemon in
+            let load = pair.load(
+                withDaemon: withDaemon,
+                synchronous,
+                for: self.bench.length(.seconds(2))
+            )
+            let result = try await load.run()
+            rate.add(result.rate, withDaemon: withDaemon)
+            middle.add(result.microseconds(atPercentile: 50), withDaemon: withDaemon)
+            tail.add(result.microseconds(atPercentile: 99), withDaemon: withDaemon)
         }
         let name = synchronous.rawValue
         return [

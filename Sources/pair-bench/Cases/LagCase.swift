@@ -121,7 +121,7 @@ private final class NewestReader: Sendable {
     }
 
     private let path: String
-    /// The last row that will come; it stops there. 0 is at once.
+    /// The last row that will come, where it stops; 0 is at once.
     private let last = Atomic<Int64>(.max)
 
     /// Between two looks: short against what is measured, long enough to leave the core to others.

@@ -6,14 +6,12 @@ struct SeedCase {
     let bench: Bench
 
     func run() async throws -> [Figure] {
-        let template = try LabFolder.scratch()
-        defer { template.remove() }
+        let template = try self.bench.scratch.make()
+        defer { self.bench.scratch.remove(template) }
         let source = template.path + "/vault.db"
         try RotateVault.make(at: source, ballastBytes: self.bench.largeVaultBytes)
         let mebibytes = Double(fileSize(source)) / 1_048_576
-        var copied: [Double] = []
-        var seeded: [Double] = []
-        var applied = Comparison()
+        var rate = Comparison()
         for _ in 0..<self.bench.rounds {
             try await BenchPair.use(
                 self.bench,
@@ -23,19 +21,17 @@ struct SeedCase {
                 let target = pair.lab.folder.path + "/copy.db"
                 let start = Monotonic.now
                 try await onOwnThread { try copyFile(source, to: target) }
-                copied.append(mebibytes / Monotonic.seconds(since: start))
+                rate.add(mebibytes / Monotonic.seconds(since: start), withDaemon: false)
                 unlink(target)
                 let enabled = Monotonic.now
                 try await pair.protect()
-                seeded.append(mebibytes / Monotonic.seconds(since: enabled))
-                applied.without.append(copied.last ?? 0)
-                applied.with.append(seeded.last ?? 0)
+                rate.add(mebibytes / Monotonic.seconds(since: enabled), withDaemon: true)
             }
         }
         return [
-            Figure("cp + sync", "MiB/s", copied),
-            Figure("seed of \(BenchTable.text(mebibytes)) MiB", "MiB/s", seeded),
-            Figure("seed / cp + sync", "ratio", applied.ratio, target: .atLeast(0.8)),
+            Figure("cp + sync", "MiB/s", rate.without),
+            Figure("seed of \(BenchTable.text(mebibytes)) MiB", "MiB/s", rate.with),
+            Figure("seed / cp + sync", "ratio", rate.ratio, target: .atLeast(0.8)),
         ]
     }
 }

@@ -11,12 +11,7 @@ struct StallCase {
                     .full,
                     for: self.bench.length(.seconds(4))
                 )
-                let milliseconds = Double(try await load.run().longestGap) / 1e6
-                if withDaemon {
-                    gap.with.append(milliseconds)
-                } else {
-                    gap.without.append(milliseconds)
-                }
+                gap.add(Double(try await load.run().longestGap) / 1e6, withDaemon: withDaemon)
             }
             let control = Spread(gap.without)
             return [

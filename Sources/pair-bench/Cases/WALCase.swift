@@ -12,12 +12,8 @@ struct WALCase {
                     .normal,
                     for: self.bench.length(.seconds(3))
                 )
-                let mebibytes = Double(try await load.run().largestWALBytes) / 1_048_576
-                if withDaemon {
-                    size.with.append(mebibytes)
-                } else {
-                    size.without.append(mebibytes)
-                }
+                let bytes = try await load.run().largestWALBytes
+                size.add(Double(bytes) / 1_048_576, withDaemon: withDaemon)
             }
             return [
                 Figure("largest WAL alone", "MiB", size.without),
