@@ -133,7 +133,12 @@ let package = Package(
             swiftSettings: strict + [planted]),
         .testTarget(
             name: "PairStoreTests",
-            dependencies: ["PairCore", "PairWAL", "PairStore", "CSQLite"], swiftSettings: strict),
+            dependencies: ["PairCore", "PairWAL", "PairStore", "CSQLite", "store-fixture"],
+            swiftSettings: strict),
+        // What the store's tests kill: a secondary that applies a log in a process of its own.
+        .executableTarget(
+            name: "store-fixture", dependencies: ["PairCore", "PairWAL", "PairStore"],
+            path: "Tests/Fixtures/store-fixture", swiftSettings: strict),
         .testTarget(
             name: "PairNetTests",
             dependencies: [

@@ -78,7 +78,7 @@ package struct Daemon: Sendable {
         self.shell.log.emit(
             .daemonStart, "",
             [
-                "version": Version.current, "lab": "\(configuration.lab != nil)",
+                "version": Release.version, "lab": "\(configuration.lab != nil)",
                 "vault": configuration.vaultPath,
                 "incarnation": "\(self.shell.keeper.current.incarnation)",
             ])

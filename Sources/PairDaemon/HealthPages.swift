@@ -6,9 +6,13 @@ import PairStore
 extension NodeShell {
     var health: Health {
         let facts = self.view.facts
+        let now = self.now
+        // The machine's own predicate, at this very moment: a lease may have ended since its turn.
+        let isServing = facts.failover?.isServing(at: now) ?? false
         return Health(
-            role: facts.role, state: facts.state, gate: facts.gate,
-            silence: self.view.silence(at: self.now))
+            role: facts.role, state: facts.state,
+            gate: facts.gate == .open && !isServing ? .closed : facts.gate,
+            silence: self.view.silence(at: now))
     }
 
     var gauges: [(Metrics.Series, Double)] {
@@ -17,7 +21,7 @@ extension NodeShell {
         let (residentBytes, processorTime) = Machine.usage()
         let now = self.now
         var gauges: [(Metrics.Series, Double)] = [
-            (.init("build_info", labels: #"version="\#(Version.current)""#), 1),
+            (.init("build_info", labels: #"version="\#(Release.version)""#), 1),
             (.init("role", labels: #"role="\#(facts.role.rawValue)""#), 1),
             (.init("state", labels: #"state="\#(facts.state.rawValue)""#), 1),
             (.init("gate_open"), facts.gate == .open ? 1 : 0),

@@ -33,6 +33,8 @@ final class LiveFigures: Sendable {
 
     private struct State {
         var values = Values()
+        /// The node's loop has been told, and has not looked yet.
+        var isProgressTold = false
         var waiters: [Waiter] = []
     }
 
@@ -43,10 +45,14 @@ final class LiveFigures: Sendable {
     func update(_ change: (inout Values) -> Void) { self.state.withLock { change(&$0.values) } }
 
     /// Takes a secondary's word and wakes who waited for it.
-    func take(_ progress: LogMessage.Progress) {
-        let woken = self.state.withLock { state in
+    ///
+    /// - Returns: whether the node's loop must be told; not again before it has looked.
+    func take(_ progress: LogMessage.Progress) -> Bool {
+        let (woken, mustTell) = self.state.withLock { state -> ([Waiter], Bool) in
             state.values.progress = progress
-            guard let applied = progress.applied?.txid else { return [Waiter]() }
+            guard let applied = progress.applied?.txid else { return ([], false) }
+            let mustTell = !state.isProgressTold
+            state.isProgressTold = true
             state.values.durable.acknowledge(progress.durable)
             state.values.applied.acknowledge(applied)
             func isReached(_ waiter: Waiter) -> Bool {
@@ -54,9 +60,18 @@ final class LiveFigures: Sendable {
             }
             let reached = state.waiters.filter(isReached)
             if !reached.isEmpty { state.waiters.removeAll(where: isReached) }
-            return reached
+            return (reached, mustTell)
         }
         for waiter in woken { waiter.notify(true) }
+        return mustTell
+    }
+
+    /// The figures, for the node's loop, which is told of the next progress again.
+    func takeProgress() -> Values {
+        self.state.withLock { state in
+            state.isProgressTold = false
+            return state.values
+        }
     }
 
     /// Calls `notify(true)` once the secondary has `txid`, or `notify(false)` when this node stops

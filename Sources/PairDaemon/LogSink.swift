@@ -18,6 +18,8 @@ final class LogSink: Sendable {
         case copying(doneBytes: UInt64, totalBytes: UInt64)
         /// A copy is whole, verified and in place.
         case copied(Position)
+        /// The peer has the archive on its disk.
+        case archived(id: String)
         case tick(Position)
         case failed(String)
     }
@@ -26,6 +28,7 @@ final class LogSink: Sendable {
         var pending: [LogMessage] = []
         var pendingBytes = 0
         var isDraining = false
+        /// Nothing more is taken; what has come is still applied.
         var isClosed = false
     }
 
@@ -43,23 +46,27 @@ final class LogSink: Sendable {
     private static let mostPendingBytes = 64 << 20
 
     private let vault: Vault
+    private let archives: ArchiveStore
     private let connection: PeerConnection
-    /// Persists what the plan means before the vault is touched; throws when the node refuses it.
-    private let accept: @Sendable (LogMessage.Plan) throws -> Void
+    /// The primary's; a plan under another one is not what was wished for.
+    private let epoch: Epoch
     private let report: @Sendable (Report) -> Void
     private let state = Mutex(State())
     private let queue = DispatchQueue(label: "pair.log-sink", qos: .userInitiated)
     private let markQueue = DispatchQueue(label: "pair.log-sink.marks", qos: .utility)
+    /// Never signalled: a pause that the end of the program does not wait for.
+    private let room = DispatchSemaphore(value: 0)
+    // Touched on `queue` only.
     private nonisolated(unsafe) let work = Work()
 
     init(
-        vault: Vault, connection: PeerConnection,
-        accept: @escaping @Sendable (LogMessage.Plan) throws -> Void,
+        vault: Vault, archives: ArchiveStore, connection: PeerConnection, epoch: Epoch,
         report: @escaping @Sendable (Report) -> Void
     ) {
         self.vault = vault
+        self.archives = archives
         self.connection = connection
-        self.accept = accept
+        self.epoch = epoch
         self.report = report
     }
 
@@ -78,15 +85,16 @@ final class LogSink: Sendable {
             }
             return state.pendingBytes > Self.mostPendingBytes
         }
-        if isFlooded { self.fail("the peer sent more than the credit allows") }
+        if isFlooded {
+            self.queue.async { self.fail("the peer sent more than the credit allows") }
+        }
     }
 
+    /// Takes nothing more; what has come by now is applied when this returns.
     func close() {
-        self.state.withLock { state in
-            state.isClosed = true
-            state.pending = []
-        }
-        self.queue.async {
+        self.state.withLock { $0.isClosed = true }
+        self.queue.sync {
+            self.drain()
             self.work.copy?.abandon()
             self.work.copy = nil
         }
@@ -96,8 +104,14 @@ final class LogSink: Sendable {
         self.connection.send(type: message.kind.rawValue, payload: message.payload)
     }
 
+    /// Gives the connection up; called on the queue.
     private func fail(_ reason: String) {
-        self.close()
+        self.state.withLock { state in
+            state.isClosed = true
+            state.pending = []
+        }
+        self.work.copy?.abandon()
+        self.work.copy = nil
         self.connection.close()
         self.report(.failed(reason))
     }
@@ -109,8 +123,8 @@ final class LogSink: Sendable {
                     state.pending = []
                     state.pendingBytes = 0
                 }
-                if state.pending.isEmpty || state.isClosed { state.isDraining = false }
-                return state.isClosed ? [] : state.pending
+                if state.pending.isEmpty { state.isDraining = false }
+                return state.pending
             }
             guard !batch.isEmpty else { return }
             do {
@@ -119,6 +133,41 @@ final class LogSink: Sendable {
                 return self.fail("\(error)")
             }
         }
+    }
+
+    /// Sends an archive piece by piece, as fast as the connection takes it.
+    func sendArchive(_ id: String) {
+        self.markQueue.async {
+            do throws(ArchiveError) {
+                let files = try self.archives.files(of: id)
+                for (index, file) in files.enumerated() {
+                    let isLastFile = index == files.count - 1
+                    try self.send(file.name, file.byteCount, of: id, isLastFile: isLastFile)
+                }
+            } catch {
+                self.queue.async { self.fail("the archive: \(error)") }
+            }
+        }
+    }
+
+    private func send(
+        _ file: String, _ byteCount: UInt64, of id: String, isLastFile: Bool
+    ) throws(ArchiveError) {
+        var offset: UInt64 = 0
+        repeat {
+            while !self.connection.isWritable {
+                guard !self.state.withLock({ $0.isClosed }) else { return }
+                _ = self.room.wait(timeout: .now() + .milliseconds(5))
+            }
+            let bytes = try self.archives.read(id, file: file, at: offset, atMost: 512 << 10)
+            offset += UInt64(bytes.count)
+            self.post(
+                .archive(
+                    LogMessage.ArchivePiece(
+                        id: id, file: file, offset: offset - UInt64(bytes.count), bytes: bytes,
+                        isLast: isLastFile && offset >= byteCount)))
+            if bytes.isEmpty { return }
+        } while offset < byteCount
     }
 
     /// Takes messages in order, runs of segments together.
@@ -163,16 +212,19 @@ final class LogSink: Sendable {
         case .pages(let bytes): try self.takePages(bytes)
         case .copied(let position): try self.finishCopy(position)
         case .mark(let id, let position, let full): self.answerMark(id, position, full: full)
+        case .archived(let id): self.report(.archived(id: id))
         case .tick(let position):
             self.acknowledge(0)
             self.report(.tick(position))
-        case .segment, .request, .wanted, .progress, .markHashes, .markResult:
+        case .segment, .request, .wanted, .progress, .markHashes, .markResult, .archive:
             throw LogSinkError.unexpected("a message that only a secondary sends")
         }
     }
 
     private func begin(_ plan: LogMessage.Plan) throws {
-        try self.accept(plan)
+        guard plan.epoch == self.epoch else {
+            throw LogSinkError.unexpected("a plan of epoch \(plan.epoch) instead of \(self.epoch)")
+        }
         switch plan.way {
         case .refuse(let reason): throw LogSinkError.refused(reason)
         case .stream(let position):
@@ -289,7 +341,9 @@ extension LogMessage {
         switch self {
         case .segment(let bytes), .pages(let bytes): bytes.count
         case .hashes(_, let hashes): hashes.count
-        case .request, .wanted, .progress, .markHashes, .markResult, .plan, .copied, .mark, .tick: 64
+        case .request, .wanted, .progress, .markHashes, .markResult, .plan, .copied, .mark, .tick,
+            .archive, .archived:
+            64
         }
     }
 }

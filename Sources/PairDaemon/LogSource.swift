@@ -15,11 +15,13 @@ final class LogSource: Sendable {
     /// What does not change over the life of the connection.
     struct Terms: Sendable {
         let vault: Vault
-        let vaultID: VaultID
-        let lineage: Lineage
+        /// Under which everything is sent.
+        let epoch: Epoch
         let pageSize: PageSize
         /// Bytes per second for copies; `nil` without limit.
         let copyRate: UInt64?
+        /// Where the peer's archives are kept.
+        let archives: ArchiveStore
     }
 
     enum Report: Sendable {
@@ -29,6 +31,8 @@ final class LogSource: Sendable {
         case copied(Position)
         case markHashes(id: UInt64, first: PageNumber, hashes: [UInt8])
         case markResult(LogMessage.MarkResult)
+        /// An archive of the peer's is whole and on this node's disk.
+        case archived(NodeRecord.Tail)
         /// The connection is of no more use and has been closed.
         case failed(String)
     }
@@ -88,7 +92,8 @@ final class LogSource: Sendable {
         case .markHashes(let id, let first, let hashes):
             self.report(.markHashes(id: id, first: first, hashes: hashes))
         case .markResult(let result): self.report(.markResult(result))
-        case .plan, .segment, .hashes, .pages, .copied, .mark, .tick:
+        case .archive(let piece): self.queue.async { self.take(piece) }
+        case .plan, .segment, .hashes, .pages, .copied, .mark, .tick, .archived:
             self.fail("the peer sent a message that only a primary sends")
         }
     }
@@ -131,6 +136,21 @@ final class LogSource: Sendable {
 
     func post(_ message: LogMessage) {
         self.connection.send(type: message.kind.rawValue, payload: message.payload)
+    }
+
+    /// Keeps a piece of an archive, and says when the whole is safe.
+    private func take(_ piece: LogMessage.ArchivePiece) {
+        do throws(ArchiveError) {
+            guard
+                let tail = try self.terms.archives.receive(
+                    id: piece.id, file: piece.file, at: piece.offset, piece.bytes,
+                    isLast: piece.isLast)
+            else { return }
+            self.post(.archived(id: tail.id))
+            self.report(.archived(tail))
+        } catch {
+            self.fail("the peer's archive: \(error)")
+        }
     }
 
     private func send(_ bytes: [UInt8], _ header: SegmentHeader, _ state: inout State) {

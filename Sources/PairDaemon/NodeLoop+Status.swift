@@ -109,7 +109,7 @@ extension NodeLoop {
         let record = self.record
         return StatusReport.Node(
             name: self.localName, id: record.identity.node, model: record.identity.model,
-            version: Version.current, role: record.role, state: self.state, gate: self.gate,
+            version: Release.version, role: record.role, state: self.state, gate: self.gate,
             right: record.role == .primary ? record.right : nil, position: self.position,
             bootID: Hex.string(self.shell.bootID),
             longestWriteHold: self.shell.vault.longestWriteHold)

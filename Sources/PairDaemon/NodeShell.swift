@@ -21,7 +21,10 @@ final class NodeShell: Sendable {
     let notifier = SystemdNotifier()
     let gateFiles: GateFiles?
     let events: AsyncStream<NodeEvent>.Continuation
+    let archives: ArchiveStore
     let vaultQueue = DispatchQueue(label: "pair.vault", qos: .userInitiated)
+    /// Waits for layer 1, for as long as an application holds it.
+    let gateQueue = DispatchQueue(label: "pair.gate", qos: .userInitiated)
     /// Random per start.
     let bootID: UInt64
     private let start = ContinuousClock.now
@@ -31,13 +34,14 @@ final class NodeShell: Sendable {
 
     init(
         configuration: Configuration, keeper: RecordKeeper, identity: Identity, vault: Vault,
-        links: PeerLink, log: EventLog, gateFiles: GateFiles?,
+        archives: ArchiveStore, links: PeerLink, log: EventLog, gateFiles: GateFiles?,
         events: AsyncStream<NodeEvent>.Continuation
     ) {
         self.configuration = configuration
         self.keeper = keeper
         self.identity = identity
         self.vault = vault
+        self.archives = archives
         self.links = links
         self.log = log
         self.gateFiles = gateFiles
@@ -87,11 +91,12 @@ final class NodeShell: Sendable {
 
 /// The node as others may see it at any moment: the health listener, above all.
 final class NodeView: Sendable {
-    struct Facts: Equatable {
+    struct Facts: Sendable {
         var role = Role.none
         var state = NodeState.starting
         var gate = GateState.unmanaged
         var epoch = Epoch.none
+        var failover: Failover?
     }
 
     private struct State {
@@ -104,7 +109,12 @@ final class NodeView: Sendable {
 
     var facts: Facts { self.inner.withLock { $0.facts } }
 
-    func publish(_ facts: Facts) { self.inner.withLock { $0.facts = facts } }
+    func publish(_ facts: Facts, isPeerUp: Bool) {
+        self.inner.withLock { state in
+            state.facts = facts
+            state.isPeerUp = isPeerUp
+        }
+    }
 
     func completeTurn(at now: Instant) { self.inner.withLock { $0.lastTurn = now } }
 
@@ -114,6 +124,4 @@ final class NodeView: Sendable {
     }
 
     var isPeerUp: Bool { self.inner.withLock { $0.isPeerUp } }
-
-    func show(isPeerUp: Bool) { self.inner.withLock { $0.isPeerUp = isPeerUp } }
 }

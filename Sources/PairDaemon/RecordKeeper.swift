@@ -14,18 +14,14 @@ final class RecordKeeper: Sendable {
 
     var current: NodeRecord { self.record.withLock { $0 } }
 
-    /// Changes the record: writes it, syncs it, and only then lets it be seen.
+    /// Writes the record, syncs it, and only then lets it be seen.
     ///
-    /// - Throws: what the disk said; the record is unchanged then.
-    @discardableResult
-    func update(_ change: (inout NodeRecord) -> Void) throws -> NodeRecord {
-        try self.record.withLock { record in
-            var changed = record
-            change(&changed)
-            guard changed != record else { return record }
+    /// - Throws: what the disk said; the old record stays then.
+    func store(_ changed: NodeRecord) throws(NodeStateError) {
+        try self.record.withLock { record throws(NodeStateError) in
+            guard changed != record else { return }
             try self.file.store(changed)
             record = changed
-            return changed
         }
     }
 }

@@ -17,15 +17,19 @@ package struct LabOptions: Sendable, Hashable, Codable {
     package var timeout: Duration
     /// More lines for both configuration files, each a whole section.
     package var configuration: String
+    /// What node 1 and node 2 call their machine.
+    package var models: [String]
 
     package init(
         heartbeat: Duration = .seconds(1),
         timeout: Duration = .seconds(10),
-        configuration: String = ""
+        configuration: String = "",
+        models: [String] = ["lab", "lab"]
     ) {
         self.heartbeat = heartbeat
         self.timeout = timeout
         self.configuration = configuration
+        self.models = models
     }
 }
 
@@ -150,10 +154,11 @@ extension LabFolder {
 
     private func yaml(_ node: LabNode, _ record: LabRecord) -> String {
         let own = record[node]
+        let model = record.options.models[node.rawValue - 1]
         let group = getgrgid(getgid()).map { String(cString: $0.pointee.gr_name) } ?? "root"
         return """
             pair: { name: lab }
-            node: { name: \(node.name), model: lab }
+            node: { name: \(node.name), model: \(model) }
             vault: { path: \(self.vault(node)) }
             state: { dir: \(self.stateDirectory(node)) }
             listen: { replication: "127.0.0.1:\(own.replicationPort)", health: "127.0.0.1:\(own.healthPort)" }

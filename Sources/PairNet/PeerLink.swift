@@ -229,9 +229,16 @@ package final class PeerLink: Sendable {
         self.eventLoop.submit { self.state.value.sessions[purpose] }
     }
 
-    /// Lets strangers in for pairing, through `entrance`, until that is `nil` again.
-    func setPairing(_ entrance: PairingEntrance?) {
+    /// Lets strangers in for pairing, through `entrance` and for nothing else.
+    func beginPairing(through entrance: PairingEntrance) {
         self.eventLoop.execute { self.state.value.pairing = entrance }
+    }
+
+    /// Lets no stranger in any more, unless another invitation has been opened since.
+    func endPairing(of pair: PairID) {
+        self.eventLoop.execute {
+            if self.state.value.pairing?.pair == pair { self.state.value.pairing = nil }
+        }
     }
 }
 

@@ -22,6 +22,8 @@ package enum KeyRefusal: Error, Hashable, Sendable, CustomStringConvertible {
 /// Why a TLS connection did not come about, or ended.
 package enum TLSError: Error, Hashable, Sendable {
     case refusedKey(KeyRefusal)
+    /// The other side does not accept this node's key.
+    case keyRefusedThere
     case handshakeFailed(OpenSSLReason)
     case handshakeTimedOut
     case closedDuringHandshake
@@ -39,6 +41,9 @@ extension TLSError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .refusedKey(let refusal): "\(refusal)"
+        case .keyRefusedThere:
+            "the other node does not know this node's key; if one of the two was replaced, remove "
+                + "the pair on both nodes and pair again"
         case .handshakeFailed(let reason): "TLS handshake: \(reason)"
         case .handshakeTimedOut: "TLS handshake: no end within its time"
         case .closedDuringHandshake: "TLS handshake: the other side closed the connection"

@@ -119,8 +119,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         case .closed:
             self.fail(.closedDuringHandshake, context: context)
         case .failed(let reason):
-            let error = self.session.refusal.map(TLSError.refusedKey) ?? .handshakeFailed(reason)
-            self.fail(error, context: context)
+            self.fail(self.error(for: reason) ?? .handshakeFailed(reason), context: context)
         }
     }
 
@@ -161,8 +160,15 @@ package final class TLSHandler: ChannelDuplexHandler {
         case .closed:
             self.sayGoodbye(context: context, promise: nil)
         case .failed(let reason):
-            self.fail(.recordFailed(reason), context: context)
+            // The server judges the client's key when the client has long finished.
+            self.fail(self.error(for: reason) ?? .recordFailed(reason), context: context)
         }
+    }
+
+    private func error(for reason: OpenSSLReason) -> TLSError? {
+        if let refusal = self.session.refusal { return .refusedKey(refusal) }
+        // RFC 8446, section 6.2: bad_certificate is what our own verdict on a key becomes.
+        return reason.alert == 42 ? .keyRefusedThere : nil
     }
 
     // MARK: Outbound

@@ -36,8 +36,9 @@ extension Applier {
         }
         state.parts = nil
         for record in view.records {
-            try view.withImage(of: record) { image throws(VaultError) in
-                try Self.take(record, image, &parts.pending, &state)
+            try view.withPage(of: record) { image throws(VaultError) in
+                parts.pending.set(record.page, state.hasher.hash(record.page, image))
+                try Self.append(record.page, image, &state.appender)
             }
         }
         parts.nextIndex += 1
@@ -82,7 +83,8 @@ extension Applier {
             try self.checkOrder(header, after: position, pages)
             var pending = PendingPages()
             for record in view.records {
-                pending.set(record.page, self.hash(record, in: view, hasher))
+                let hash = view.withPage(of: record) { hasher.hash(record.page, $0) }
+                pending.set(record.page, hash)
                 guard let pagesAfter = record.pagesAfter else { continue }
                 guard pending.endCommit(pagesAfter: pagesAfter, in: &pages) else {
                     throw .segment(.badField(.pagesAfter))
@@ -120,17 +122,6 @@ extension Applier {
                 found: pages.digest
             )
         }
-    }
-
-    private static func hash(
-        _ record: SegmentRecord,
-        in view: SegmentView,
-        _ hasher: PageHasher
-    ) -> PageHash {
-        guard !record.isZero else {
-            return withZeroPage(of: view.header.pageSize) { hasher.hash(record.page, $0) }
-        }
-        return view.withImage(of: record) { hasher.hash(record.page, $0) }
     }
 
     // MARK: 2, the log
@@ -173,31 +164,9 @@ extension Applier {
         for (page, version) in newest.sorted(by: { $0.key < $1.key })
         where page.rawValue <= pageCount {
             let view = batch[version.segment]
-            if version.record.isZero {
-                try withZeroPage(of: view.header.pageSize) { image throws(VaultError) in
-                    try state.appender.append(page, image)
-                }
-                continue
-            }
-            try view.withImage(of: version.record) { image throws(VaultError) in
+            try view.withPage(of: version.record) { image throws(VaultError) in
                 try Self.append(page, image, &state.appender)
             }
-        }
-    }
-
-    private static func take(
-        _ record: SegmentRecord,
-        _ image: UnsafeRawBufferPointer,
-        _ pending: inout PendingPages,
-        _ state: inout State
-    ) throws(VaultError) {
-        guard record.isZero else {
-            pending.set(record.page, state.hasher.hash(record.page, image))
-            return try self.append(record.page, image, &state.appender)
-        }
-        try withZeroPage(of: state.pages.pageSize) { image throws(VaultError) in
-            pending.set(record.page, state.hasher.hash(record.page, image))
-            try state.appender.append(record.page, image)
         }
     }
 

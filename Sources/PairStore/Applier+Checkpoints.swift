@@ -106,7 +106,7 @@ extension Applier {
     /// Makes batches wait, copies the rest, and starts the WAL anew if the readers leave it in time.
     private func restartWAL() throws(VaultError) {
         try self.exclusively { state throws(VaultError) in
-            guard state.parts == nil else { return }
+            guard state.parts == nil, state.copy == nil else { return }
             if state.appender.pendingFrames > 0 { try self.checkpoint() }
             let deadline = ContinuousClock.now + Self.patience
             while try !self.tryRestart(&state) {
@@ -121,7 +121,7 @@ extension Applier {
     /// Starts the WAL anew if all of it is in the file and no reader needs it.
     @discardableResult
     func tryRestart(_ state: inout State) throws(VaultError) -> Bool {
-        guard state.parts == nil, state.appender.pendingFrames == 0,
+        guard state.parts == nil, state.copy == nil, state.appender.pendingFrames == 0,
             state.appender.published.maxFrame > 0
         else { return false }
         guard try self.vault.files.tryCheckpointLock() else { return false }

@@ -32,6 +32,8 @@ final class Applier: Sendable {
         /// `nil` until the primary has said where the copy stands.
         var position: Position?
         var parts: Parts?
+        /// While it lasts nothing else is applied.
+        var copy: Copy?
         var failure: VaultError?
         let hasher = PageHasher()
     }
@@ -90,6 +92,7 @@ final class Applier: Sendable {
                 )
             }
             state.parts = nil
+            state.copy = nil
             try state.appender.begin()
             try Self.align(self.log, at: position)
             state.position = position
@@ -106,14 +109,9 @@ final class Applier: Sendable {
     func apply(_ segments: [[UInt8]]) throws(VaultError) -> Position {
         let position = try self.exclusively { state throws(VaultError) -> Position in
             guard var position = state.position else { throw .notRunning("applying") }
+            guard state.copy == nil else { throw .notRunning("applying") }
             var views: [SegmentView] = []
-            for bytes in segments {
-                do throws(SegmentError) {
-                    views.append(try SegmentView(bytes))
-                } catch {
-                    throw .segment(error)
-                }
-            }
+            for bytes in segments { views.append(try SegmentView(checking: bytes)) }
             var rest = views[...]
             while !rest.isEmpty {
                 // Whole segments together; the parts of a big transaction one by one.

@@ -65,7 +65,10 @@ final class AttachedVault: Sendable {
     /// A connection without a transaction, of our own or a new one.
     func borrowConnection() throws(VaultError) -> SQLiteConnection {
         if let connection = self.idle.withLock({ $0.popLast() }) { return connection }
-        return try SQLiteConnection(path: self.files.path)
+        let connection = try SQLiteConnection(path: self.files.path)
+        // A connection that has never read does not know of the WAL, and checkpoints nothing.
+        try connection.touch()
+        return connection
     }
 
     func giveBack(_ connection: SQLiteConnection) { self.idle.withLock { $0.append(connection) } }

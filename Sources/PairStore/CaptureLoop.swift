@@ -126,6 +126,7 @@ struct CaptureLoop: ~Copyable {
                 .framesVanished(captured: anchor.frame, present: header.maxFrame)
             )
         }
+        self.checkpointer.note(header)
         if header.maxFrame > self.assembler.reader.anchor.frame {
             // Under synchronous=NORMAL the application has not done it, and a power cut would
             // leave this node behind what its peer was told.
@@ -137,7 +138,6 @@ struct CaptureLoop: ~Copyable {
         }
         self.seen = header
         self.publish()
-        self.checkpointer.note(header)
     }
 
     /// Goes to a new generation, after counting that no commit of the old one was missed.

@@ -28,6 +28,8 @@ final class Checkpointer: Sendable {
         var isIdle = false
         /// No attempt before the WAL has this many frames.
         var nextAttempt: UInt32 = 0
+        /// Somebody checkpoints in a way that the guard turns into a long wait.
+        var noSwingBefore = ContinuousClock.now
         var mustStop = false
         var hasEnded = false
     }
@@ -116,15 +118,18 @@ final class Checkpointer: Sendable {
         for _ in 0..<6 {
             // With everything backfilled a reader of ours would not stop a restart any more.
             guard let before = self.backlog, before > 0 else { return }
+            if self.isAtHardLimit { break }
             try self.pass(reader, worker)
             // A pass that leaves half of what it found will not catch up with the writer.
             guard let after = self.backlog, after <= before / 2 else { break }
         }
-        guard let header = self.vault.files.index.header(), header.maxFrame >= self.hardLimit,
-            self.backlog != 0
-        else { return }
+        guard self.isAtHardLimit, self.backlog != 0 else { return }
         if try self.swing() { return }
         try self.checkpointUnderWriteLock(worker)
+    }
+
+    private var isAtHardLimit: Bool {
+        self.vault.files.index.header().map { $0.maxFrame >= self.hardLimit } ?? false
     }
 
     // MARK: One pass
@@ -175,18 +180,23 @@ final class Checkpointer: Sendable {
 
     /// Lets the application checkpoint, under the guard, and the WAL restart right after it.
     ///
+    /// Its checkpoints, each with its syncs, also slow a writer down that is faster than this
+    /// node's disk can follow, so that the capture catches up.
+    ///
     /// - Returns: whether the log has restarted or will with the next commit.
     private func swing() throws(VaultError) -> Bool {
-        guard try self.vault.tryGuard() else { return false }
-        let deadline = ContinuousClock.now + .milliseconds(300)
+        guard ContinuousClock.now > self.state.read({ $0.noSwingBefore }),
+            try self.vault.tryGuard()
+        else { return false }
+        let deadline = ContinuousClock.now + .seconds(2)
         while ContinuousClock.now < deadline {
-            try self.letApplicationCheckpoint()
+            guard try self.letApplicationCheckpoint() else { break }
             guard let header = self.vault.files.index.header(),
                 header.maxFrame == self.vault.files.index.backfilledFrames,
                 self.capture.waitForFrame(
                     header.maxFrame,
                     salts: header.salts,
-                    atMost: .milliseconds(50)
+                    atMost: .milliseconds(1)
                 ),
                 self.vault.files.index.header() == header
             else { continue }
@@ -200,17 +210,34 @@ final class Checkpointer: Sendable {
     }
 
     /// Releases the checkpoint lock until somebody has used it, and takes it back.
-    private func letApplicationCheckpoint() throws(VaultError) {
-        let before = self.vault.files.index.backfilledFrames
-        try self.vault.files.releaseCheckpointLock()
-        let deadline = ContinuousClock.now + .milliseconds(20)
-        while ContinuousClock.now < deadline,
-            self.vault.files.checkpointLockHolder() == nil,
-            self.vault.files.index.backfilledFrames == before
-        {
+    ///
+    /// - Returns: `false` when there is no use in trying again soon: nobody checkpoints, or somebody
+    ///   does who waits for all readers to leave, the guard included, and lets nobody commit
+    ///   meanwhile.
+    private func letApplicationCheckpoint() throws(VaultError) -> Bool {
+        let files = self.vault.files
+        let before = files.index.backfilledFrames
+        try files.releaseCheckpointLock()
+        let released = ContinuousClock.now
+        while files.checkpointLockHolder() == nil, files.index.backfilledFrames == before {
+            StoreThread.pause(.microseconds(20))
+            if released.duration(to: .now) > .milliseconds(20) {
+                try files.waitForCheckpointLock()
+                return false
+            }
+        }
+        while try !files.tryCheckpointLock() {
+            if let holder = files.checkpointLockHolder(),
+                try files.holder(of: .write, .exclusive) == holder,
+                released.duration(to: .now) > .milliseconds(500)
+            {
+                self.state.update { $0.noSwingBefore = .now + .seconds(60) }
+                try files.waitForCheckpointLock()
+                return false
+            }
             StoreThread.pause(.microseconds(20))
         }
-        try self.vault.files.waitForCheckpointLock()
+        return true
     }
 
     /// Watches the next commit.

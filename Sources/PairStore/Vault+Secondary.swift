@@ -69,6 +69,47 @@ extension Vault {
         return end.position
     }
 
+    /// Begins to take only what differs into a copy that is attached; readers keep what they see until
+    /// the end.
+    ///
+    /// - Parameter pageCount: of the primary's vault where the copy begins.
+    package func beginDelta(pageCount: UInt32) throws(VaultError) -> any CopySink {
+        try DeltaSink(try self.startedApplier(), pageCount: pageCount)
+    }
+
+    /// Begins to take a whole vault where there is none, or one without tables.
+    ///
+    /// Custody of what is there is given back. At the end the vault is attached and applying.
+    ///
+    /// - Throws: `.attached` when somebody has the vault open; at the end again.
+    package func beginSeed(
+        pageSize: PageSize,
+        pageCount: UInt32
+    ) throws(VaultError) -> any CopySink {
+        self.detach()
+        _ = try Solitude(at: self.configuration.path)
+        return try SeedSink(self, pageSize: pageSize, pageCount: pageCount)
+    }
+
+    /// Puts the finished seed in the vault's place; the log begins at `position`.
+    func place(seedOf pageSize: PageSize, at position: Position) throws(VaultError) {
+        let path = self.configuration.path
+        let solitude = try Solitude(at: path)
+        do throws(SegmentStoreError) {
+            // Before the vault can be in that state, so that it is never in one that nobody knows.
+            try self.log.restart(at: position)
+        } catch {
+            throw .log(error)
+        }
+        do throws(SystemFailure) {
+            let aside = try SeedPlacement.asideFolder(self.configuration.stateDirectory, path)
+            try SeedPlacement.place(path, aside: aside)
+        } catch {
+            throw VaultError(error)
+        }
+        _ = consume solitude
+    }
+
     func startedApplier() throws(VaultError) -> Applier {
         if let applier = self.state.withLock({ $0.applier }) { return applier }
         let vault = try self.attached()

@@ -12,6 +12,9 @@ package enum VaultError: Error, Hashable, Sendable {
     case otherDaemon(path: String, pid: Int32)
     /// Another process holds the whole database, as `locking_mode=EXCLUSIVE` does.
     case lockedExclusively(path: String, pid: Int32?)
+    /// Other processes have the vault open, so that it cannot be replaced; without any pid they
+    /// cannot be named.
+    case attached(path: String, pids: [Int32])
     /// Another process holds the checkpoint lock and does not give it back.
     case checkpointLockHeld(path: String, pid: Int32?)
     /// An application holds a write transaction open for longer than the caller can wait.
@@ -70,6 +73,10 @@ extension VaultError: CustomStringConvertible {
         case .lockedExclusively(let path, let pid):
             "vault \(path) is held exclusively by \(Self.process(pid)); let that application use "
                 + "PRAGMA locking_mode=NORMAL"
+        case .attached(let path, let pids):
+            "vault \(path) cannot be replaced while "
+                + (pids.isEmpty ? "another process has" : "processes \(Self.list(pids)) have")
+                + " it open; close them"
         case .checkpointLockHeld(let path, let pid):
             "\(Self.process(pid)) keeps the checkpoint lock of \(path); end its checkpoint"
         case .writerDoesNotFinish(let path, let pid):
@@ -95,6 +102,10 @@ extension VaultError: CustomStringConvertible {
         case .system(let errno, let call, let path):
             "\(call.text) of \(path): \(String(cString: strerror(errno)))"
         }
+    }
+
+    private static func list(_ pids: [Int32]) -> String {
+        pids.map { String($0) }.joined(separator: ", ")
     }
 
     private static func process(_ pid: Int32?) -> String {

@@ -56,19 +56,19 @@ struct PairJoin: ParsableCommand {
     }
 
     private func code() throws -> String {
-        let line: String? =
-            switch self.codeFile {
-            case "-": InputLine.read(from: STDIN_FILENO)
-            case let path?: try self.line(of: path)
-            case nil: Terminal()?.secret("Code: ")
+        guard let codeFile = self.codeFile else {
+            guard let terminal = Terminal() else {
+                throw ValidationError(
+                    "there is no terminal to ask for the code; write --code-file - and give it on "
+                        + "standard input"
+                )
             }
-        guard let line else {
-            throw ValidationError(
-                self.codeFile == nil
-                    ? "there is no terminal to ask for the code; write --code-file - and give it "
-                        + "on standard input" : "there is no code in \(self.codeFile ?? "")"
-            )
+            guard let code = terminal.secret("Code: ") else { throw ExitCode(130) }
+            return code
         }
+        let line =
+            codeFile == "-" ? InputLine.read(from: STDIN_FILENO) : try self.line(of: codeFile)
+        guard let line else { throw ValidationError("there is no code in \(codeFile)") }
         return line
     }
 

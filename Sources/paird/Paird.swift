@@ -1,4 +1,5 @@
 import ArgumentParser
+import PairCore
 import PairDaemon
 
 /// The daemon's command line.
@@ -7,7 +8,7 @@ struct Paird: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "paird",
         abstract: "Keeps two identical appliances' vaults the same, and one of them writable.",
-        version: Version.current,
+        version: Release.version,
         subcommands: [Run.self, CheckConfiguration.self])
 }
 
