@@ -8,8 +8,9 @@ struct BenchPair: Sendable {
     let lab: LabPair
     let bench: Bench
 
+    var folder: String { self.lab.folder.path }
     /// The vault of the control runs, on the same file system.
-    var control: String { self.lab.folder.path + "/control/vault.db" }
+    var control: String { self.folder + "/control/vault.db" }
     var vault: String { self.lab.folder.vault(.one) }
     var copy: String { self.lab.folder.vault(.two) }
 
@@ -67,7 +68,7 @@ struct BenchPair: Sendable {
     }
 
     func makeControl() throws {
-        let folder = self.lab.folder.path + "/control"
+        let folder = self.folder + "/control"
         guard mkdir(folder, 0o755) == 0 else {
             throw BenchError.system(call: "mkdir", object: folder, code: errno)
         }
@@ -90,6 +91,19 @@ struct BenchPair: Sendable {
         try await self.lab.waitApplied(on: .one, within: limit)
     }
 
+    /// A node's daemon, and its guard if there is one.
+    func daemons(of node: LabNode) -> [Int32] {
+        ProcFolder.processes(naming: self.lab.folder.folder(node), program: "paird")
+    }
+
+    /// What both nodes' daemons have spent of the cores, in nanoseconds.
+    func daemonTime() -> (primary: UInt64, secondary: UInt64) {
+        func time(_ node: LabNode) -> UInt64 {
+            self.daemons(of: node).reduce(0) { $0 + ProcessorTime.of(process: $1) }
+        }
+        return (time(.one), time(.two))
+    }
+
     /// *rotate* on the vault with `paird`, or on the one without.
     func load(
         withDaemon: Bool,
@@ -104,19 +118,12 @@ struct BenchPair: Sendable {
     }
 
     /// Runs `body` without `paird` and with it in turn, each of both `bench.rounds` times.
-    ///
-    /// - Returns: for each round, the seconds from the end of its load to equal copies.
-    @discardableResult
-    func interleave(_ body: (_ withDaemon: Bool) async throws -> Void) async throws -> [Double] {
-        var seconds: [Double] = []
+    func interleave(_ body: (_ withDaemon: Bool) async throws -> Void) async throws {
         for _ in 0..<self.bench.rounds {
             try await body(false)
             try await body(true)
-            let end = Monotonic.now
             try await self.level()
-            seconds.append(Monotonic.seconds(since: end))
         }
-        return seconds
     }
 
     private func trust() async throws {

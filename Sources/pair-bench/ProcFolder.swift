@@ -3,19 +3,6 @@ import Glibc
 
 /// What `/proc` says of a process.
 enum ProcFolder {
-    static func threads(of process: Int32) -> [Int32] {
-        let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")
-        return (names ?? []).compactMap { Int32($0) }
-    }
-
-    /// What all threads that live now have spent of a core.
-    static func processorNanoseconds(of process: Int32) -> UInt64 {
-        self.threads(of: process).reduce(0) { sum, thread in
-            let text = self.text("/proc/\(process)/task/\(thread)/schedstat")
-            return sum + (UInt64(text.prefix { $0 != " " }) ?? 0)
-        }
-    }
-
     static func residentBytes(of process: Int32) -> Int {
         (self.field("VmRSS", in: "/proc/\(process)/status") ?? 0) * 1024
     }

@@ -23,6 +23,8 @@ struct RotateLoad: Sendable {
     struct Result: Sendable {
         var commits = 0
         var elapsedSeconds = 0.0
+        /// What the thread has spent of a core, in nanoseconds.
+        var processorTime: UInt64 = 0
         /// BEGIN to the return of COMMIT.
         var latencies = Histogram<UInt32>(
             highestTrackableValue: 60_000_000_000,
@@ -67,6 +69,7 @@ struct RotateLoad: Sendable {
 
         var result = Result()
         result.firstID = newest + 1
+        let processorStart = ProcessorTime.ofThisThread
         let start = Monotonic.now
         let end = start + self.duration.nanoseconds
         var last = start
@@ -107,6 +110,7 @@ struct RotateLoad: Sendable {
             last = committed
         }
         result.elapsedSeconds = Monotonic.seconds(since: start)
+        result.processorTime = ProcessorTime.ofThisThread - processorStart
         return result
     }
 }

@@ -58,9 +58,8 @@ struct IdleCase {
         var resident = 0
 
         init(of node: LabNode, in pair: BenchPair) {
-            let folder = pair.lab.folder.folder(node)
-            for process in ProcFolder.processes(naming: folder, program: "paird") {
-                self.processor += ProcFolder.processorNanoseconds(of: process)
+            for process in pair.daemons(of: node) {
+                self.processor += ProcessorTime.of(process: process)
                 self.written += ProcFolder.writtenBytes(of: process)
                 self.resident += ProcFolder.residentBytes(of: process)
             }

@@ -14,6 +14,7 @@ struct LagCase {
         try await BenchPair.use(self.bench) { pair in
             var visible = (with: Series(), without: Series())
             var rates: [Double] = []
+            var syncs: [Double] = []
             try await pair.interleave { withDaemon in
                 var load = pair.load(
                     withDaemon: withDaemon,
@@ -27,6 +28,8 @@ struct LagCase {
                     readingFrom: withDaemon ? pair.copy : pair.control
                 )
                 if withDaemon {
+                    let folder = pair.folder
+                    syncs.append(try await onOwnThread { try Disk.syncMilliseconds(in: folder) })
                     visible.with.append(round)
                     rates.append(round.rate)
                 } else {
@@ -35,6 +38,7 @@ struct LagCase {
             }
             let (with, without) = visible
             return [
+                Figure("fdatasync of this disk p50", "ms", syncs),
                 Figure("load", "commits/s", rates, target: .atLeast(0.95 * Double(Self.rate))),
                 Figure("commit to readable p50", "ms", with.committed50, target: .atMost(0.5)),
                 Figure("commit to readable p99", "ms", with.committed99, target: .atMost(5)),

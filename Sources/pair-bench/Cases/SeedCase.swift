@@ -18,7 +18,7 @@ struct SeedCase {
                 isProtected: false,
                 prepare: { pair in try copyFile(source, to: pair.vault) }
             ) { pair in
-                let target = pair.lab.folder.path + "/copy.db"
+                let target = pair.folder + "/copy.db"
                 let start = Monotonic.now
                 try await onOwnThread { try copyFile(source, to: target) }
                 rate.add(mebibytes / Monotonic.seconds(since: start), withDaemon: false)
