@@ -54,7 +54,10 @@ extension Failover {
     }
 
     /// Gives up the right to promote itself, for this arming and all before it.
-    static func disarm(_ record: inout NodeRecord) {
+    ///
+    /// - Parameter upTo: the newest arming that the peer speaks of, whether or not it has come here.
+    static func disarm(_ record: inout NodeRecord, upTo generation: UInt64 = 0) {
+        record.arming.generation = max(record.arming.generation, generation)
         record.arming.revoked = max(record.arming.revoked, record.arming.generation)
         record.arming.isArmed = false
     }
@@ -77,13 +80,18 @@ extension Failover {
         } else if heartbeat.armGeneration > self.record.arming.revoked {
             // The primary counts on this node; it must learn that it should not.
             self.persist { record in
-                record.arming.generation = max(
-                    record.arming.generation,
-                    heartbeat.armGeneration
-                )
-                Self.disarm(&record)
+                Self.disarm(&record, upTo: heartbeat.armGeneration)
             }
             self.state(asProbe: false)
         }
+    }
+
+    /// Lets a primary go on that counts on an arming which this node never got, or no longer has.
+    mutating func pledgeUnarmed(to statement: Statement) {
+        guard !self.record.arming.isArmed, statement.right == .leased,
+            statement.arming.generation > self.record.arming.revoked
+        else { return }
+        self.persist { Self.disarm(&$0, upTo: statement.arming.generation) }
+        self.state(asProbe: false)
     }
 }

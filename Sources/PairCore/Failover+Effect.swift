@@ -94,6 +94,5 @@ extension Failover {
         case suspended
         case resumed
         case failed
-        case gap
     }
 }

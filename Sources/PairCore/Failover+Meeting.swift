@@ -86,7 +86,7 @@ extension Failover {
         self.persist { record in
             record.role = .secondary
             record.right = .solo
-            Self.disarm(&record)
+            Self.disarm(&record, upTo: statement.arming.generation)
             record.relinquish = nil
             record.operation = nil
             record.aloneSince = nil
@@ -120,6 +120,12 @@ extension Failover {
                 self.returnToService()
             }
         }
+        if case .serving = primary.stage, self.gate == .open, !statement.arming.isArmed,
+            statement.epoch > self.record.epoch
+        {
+            // It gave in while this node served on; what it holds is kept apart by a higher epoch.
+            self.beginEpoch(cause: .resolution, after: self.position)
+        }
         self.advanceHandingOver(hearing: statement)
         self.placeFollower(statement)
     }
@@ -134,7 +140,7 @@ extension Failover {
             if primary.offer != nil { self.primary.offer = nil }
         case .lookingForPeer:
             if case .handingOver = primary.stage { return }
-            guard self.gate == .open else { return }
+            if case .closed(let closed) = primary.stage, closed.reason == .meeting { return }
             if let offer = primary.offer, offer.incarnation == statement.number.incarnation,
                 offer.position == statement.position
             {
@@ -159,7 +165,7 @@ extension Failover {
     }
 
     mutating func located(_ inquiry: RejoinInquiry, _ finding: RejoinFinding) {
-        guard case .primary(let primary) = self.state, primary.stage == .serving,
+        guard case .primary(let primary) = self.state, primary.stage != .inDoubt,
             let peer = self.link.peer, peer.role == .secondary,
             inquiry.joiner == Self.joiner(peer),
             inquiry.fork == self.record.lineage.fork(from: peer.lineage)
@@ -237,12 +243,22 @@ extension Failover {
     /// The peer may hold transactions that were never proven here: its own epoch keeps them apart.
     mutating func continuityLost(at position: Position) {
         guard case .primary(let primary) = self.state, primary.stage != .inDoubt else { return }
-        let epoch = max(self.record.epoch, self.record.lineage.epoch).next(ownedBy: self.bit)
+        self.beginEpoch(cause: .gap, after: position)
+    }
+
+    /// Goes on as primary under the next own epoch, with the gate as it is.
+    private mutating func beginEpoch(cause: EpochCause, after position: Position) {
+        let seen = max(
+            self.record.epoch,
+            self.record.lineage.epoch,
+            self.link.peer?.epoch ?? .none
+        )
+        let epoch = seen.next(ownedBy: self.bit)
         let entry = LineageEntry(
             epoch: epoch,
             owner: self.bit,
             fork: position,
-            cause: .gap,
+            cause: cause,
             wallSeconds: self.wallSeconds
         )
         self.persist { record in
@@ -252,7 +268,7 @@ extension Failover {
         self.primary.follower = nil
         self.primary.offer = nil
         self.emit(.serveLog(under: epoch))
-        self.emit(.report(.gap))
+        self.emit(.report(.promoted(epoch, cause)))
         self.state(asProbe: true)
     }
 }

@@ -173,7 +173,9 @@ extension Failover {
     mutating func settleAwaited() {
         if let request = self.link.request {
             let lifetime = self.timing.absence * 3 + self.timing.drainLimit
-            let isOver = self.clock.longest - self.link.requestedAt > lifetime
+            let isOver =
+                self.record.operation?.id != request.id
+                && self.clock.longest - self.link.requestedAt > lifetime
             if self.isFulfilled(request) || isOver {
                 self.link.request = nil
                 if !self.isFulfilled(request) { self.endAwaited(.aborted) { $0.id == request.id } }

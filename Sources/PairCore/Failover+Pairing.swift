@@ -15,21 +15,20 @@ extension Failover {
             }
             self.persist { $0.operation = joining }
             self.state(asProbe: true)
-        case (.standalone, .none), (.none, .none):
-            // Nothing serves on the other side, so this vault is the one that counts.
-            if peer.operation?.verb == .enableHA, self.bit == .one {
-                return .refused(.busy(peer.operation?.id ?? request.id))
-            }
-            self.becomePrimary(cause: .enable, operation: joining)
-            self.emit(.report(.haEnabled))
-        case (.standalone, .standalone): return .refused(.bothServe)
-        case (.standalone, .primary), (.standalone, .secondary): return .refused(.haIsOn)
-        case (.none, .standalone), (.none, .primary), (.secondary, .primary):
-            let asking = self.operation(request, .enableHA, step: EnablingStep.asking)
-            if self.record.role == .none { self.persist { $0.operation = asking } }
+        case (.standalone, .none), (.none, .none), (.none, .standalone), (.none, .primary):
+            // The peer's word may be old, so it is asked: one that does not serve joins first, one
+            // that serves becomes the primary; this node acts on what the peer has persisted.
+            var asking = joining
+            asking.step = EnablingStep.asking
+            self.persist { $0.operation = asking }
+            self.repeatAsking()
+            self.state(asProbe: true)
+        case (.secondary, .primary):
             self.link.request = request
             self.link.requestedAt = self.clock.longest
             self.state(asProbe: true)
+        case (.standalone, .standalone): return .refused(.bothServe)
+        case (.standalone, .primary), (.standalone, .secondary): return .refused(.haIsOn)
         case (.none, .secondary), (.secondary, .none), (.secondary, .secondary),
             (.secondary, .standalone):
             return .refused(.wrongRole(peer.role))
@@ -37,7 +36,23 @@ extension Failover {
         return .started
     }
 
-    /// The peer is to become the primary, but this node serves: first the peer joins, then it takes over.
+    /// The request of an operation that outlives restarts.
+    mutating func repeatAsking() {
+        guard let operation = self.record.operation, operation.verb == .enableHA,
+            operation.step == EnablingStep.asking
+        else { return }
+        self.link.request = Request(
+            id: operation.id,
+            verb: .enableHA(discardingPeerVault: false),
+            by: operation.by
+        )
+        self.link.requestedAt = self.clock.longest
+    }
+
+    /// The peer is to become the primary.
+    ///
+    /// A node that serves becomes the primary first, lets the peer join, and hands over when it is in
+    /// sync. One that does not serve joins, and thereby lets the peer begin.
     mutating func enableForPeer(_ request: Request) {
         let operation = self.operation(
             request,
@@ -45,15 +60,45 @@ extension Failover {
             step: EnablingStep.joiningThenHandingOver
         )
         switch self.state {
-        case .standalone:
+        case .standalone where self.link.peer?.role == Role.none && self.record.operation == nil:
             self.becomePrimary(cause: .enable, operation: operation)
             self.emit(.report(.haEnabled))
         case .primary(let primary):
             guard primary.stage == .serving, self.record.operation == nil else { return }
             self.persist { $0.operation = operation }
             self.state(asProbe: true)
-        case .starting, .idle, .secondary, .failed: break
+        case .idle:
+            if let own = self.record.operation {
+                // Two nodes asked at once: node 0's operation goes on.
+                guard self.bit == .one else { return }
+                self.persist { $0.operation = nil }
+                self.link.request = nil
+                self.endAwaited(.refused(.busy(request.id))) { $0.id == own.id }
+            }
+            self.closeThenJoin()
+        case .starting, .standalone, .secondary, .failed: break
         }
+    }
+
+    private mutating func closeThenJoin() {
+        switch self.gate {
+        case .closed: self.join()
+        case .unmanaged: self.closeGate()
+        case .open, .closing: break
+        }
+    }
+
+    /// The peer has joined for this node's operation, and follows: now this vault is the pair's.
+    private mutating func beginIfJoined(by statement: Statement) {
+        guard let operation = self.record.operation, operation.verb == .enableHA,
+            statement.role == .secondary, statement.operation?.id == operation.id,
+            !statement.arming.isArmed, self.gate != .closing
+        else { return }
+        var joining = operation
+        joining.step = EnablingStep.joining
+        self.link.request = nil
+        self.becomePrimary(cause: .enable, operation: joining)
+        self.emit(.report(.haEnabled))
     }
 
     /// What a primary that waits for its peer does with every tick.
@@ -72,39 +117,34 @@ extension Failover {
         }
     }
 
-    /// A node outside the pair joins when the primary's operation says so.
+    /// A node outside the pair joins when the primary's operation, or the peer's request, says so.
     mutating func idleHears(_ statement: Statement) {
+        self.pledgeUnarmed(to: statement)
         switch statement.role {
         case .primary:
             guard statement.operation?.verb == .enableHA else { return }
             self.link.request = nil
-            switch self.gate {
-            case .closed: self.join()
-            case .unmanaged: self.closeGate()
-            case .open, .closing: break
-            }
-        case .none, .standalone, .secondary:
-            if let operation = self.record.operation, operation.step == EnablingStep.asking {
-                self.link.request = Request(
-                    id: operation.id,
-                    verb: .enableHA(discardingPeerVault: false),
-                    by: operation.by
-                )
-                self.link.requestedAt = self.clock.longest
-            }
+            self.closeThenJoin()
+        case .secondary: self.beginIfJoined(by: statement)
+        case .none, .standalone: break
         }
     }
 
     mutating func idleDidClose() {
-        guard let peer = self.link.peer, peer.role == .primary,
-            peer.operation?.verb == .enableHA
-        else { return }
-        self.join()
+        guard let peer = self.link.peer else { return }
+        if peer.role == .primary, peer.operation?.verb == .enableHA {
+            self.join()
+        } else if let request = peer.request, case .enableHA = request.verb {
+            self.join()
+        }
     }
 
     private mutating func join() {
         self.emit(.setMarker)
-        let operation = self.link.peer?.operation
+        let asked: NodeRecord.Operation? = self.link.peer?.request.map {
+            self.operation($0, .enableHA, step: EnablingStep.joining)
+        }
+        let operation = self.link.peer?.role == .primary ? self.link.peer?.operation : asked
         self.persist { record in
             record.role = .secondary
             record.right = .solo
@@ -120,7 +160,13 @@ extension Failover {
 
     mutating func askToDisable(_ request: Request, isForced: Bool) -> Reply {
         switch self.record.role {
-        case .standalone, .none: return .nothingToDo
+        case .standalone, .none:
+            guard self.record.operation != nil else { return .nothingToDo }
+            // Withdraws an operation that has not begun.
+            self.persist { $0.operation = nil }
+            self.link.request = nil
+            self.state(asProbe: false)
+            return .done
         case .secondary:
             guard self.peerIsReachable else { return .refused(.peerUnreachable) }
             self.link.request = request
@@ -220,9 +266,10 @@ extension Failover {
         self.settleAwaited()
     }
 
+    /// A peer that is primary or secondary of an older epoch parks itself.
     mutating func standaloneHears(_ statement: Statement) {
-        // A peer that is primary, or secondary, of an older epoch parks itself; nothing is asked here.
-        if self.record.operation != nil { self.persist { $0.operation = nil } }
+        self.pledgeUnarmed(to: statement)
+        self.beginIfJoined(by: statement)
     }
 
     mutating func askToStandAlone(_ request: Request) -> Reply {

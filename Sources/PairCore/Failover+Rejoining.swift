@@ -17,7 +17,7 @@ extension Failover {
             lineage: statement.lineage
         )
         // Its content is not the primary's, so it must not promote itself until it is armed again.
-        self.persist { Self.disarm(&$0) }
+        self.persist { Self.disarm(&$0, upTo: statement.arming.generation) }
         if offer.rejoin.sealsTail, !self.has(.dropTail) {
             rejoining.step = .sealing
             self.secondary.stage = .rejoining(rejoining)

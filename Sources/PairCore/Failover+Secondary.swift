@@ -77,7 +77,8 @@ extension Failover {
             return
         }
         self.link.issued[index].usedBy = heartbeat.number.n
-        self.secondary.heardAt = self.clock.shortest
+        // The tick under way will be counted whole, so that much of it may lie before this moment.
+        self.secondary.heardAt = self.clock.shortest + self.timing.longestTick
         if case .promoting = self.secondary.stage { self.resumeFollowing() }
         if self.record.policy != heartbeat.policy {
             self.persist { $0.policy = heartbeat.policy }
@@ -98,7 +99,13 @@ extension Failover {
         case .primary: self.secondaryHears(primary: statement)
         case .secondary: self.secondaryMeets(secondary: statement)
         case .standalone: self.park(behind: statement)
-        case .none: break
+        case .none:
+            // It asked this node to join and has withdrawn that since.
+            if self.record.operation?.verb == .enableHA, statement.operation == nil,
+                !self.record.arming.isArmed
+            {
+                self.becomeParked()
+            }
         }
     }
 
@@ -111,7 +118,7 @@ extension Failover {
             guard case .secondary = self.state else { return }
         }
         switch self.secondary.stage {
-        case .searching: break
+        case .searching: self.pledgeUnarmed(to: statement)
         case .rejoining(let rejoining):
             // The survivor has moved on; what was begun is begun again from here.
             guard statement.epoch != rejoining.epoch else { return }
@@ -130,7 +137,7 @@ extension Failover {
         self.accept(offer, of: statement)
     }
 
-    /// Both followed; without a primary there is nothing to follow. Neither can promote itself.
+    /// Decides who leads when both nodes follow and neither can promote itself.
     private mutating func secondaryMeets(secondary statement: Statement) {
         guard !statement.arming.isArmed, !self.record.arming.isArmed, !self.record.isSeeding,
             self.secondary.stage == .searching, statement.state == .lookingForPeer,
@@ -144,7 +151,8 @@ extension Failover {
 
     /// HA was switched off while this node was away: it serves nothing.
     mutating func park(behind statement: Statement) {
-        guard !self.record.lineage.contains(statement.epoch), statement.epoch > self.record.epoch
+        guard !self.record.lineage.contains(statement.epoch), statement.epoch > self.record.epoch,
+            statement.operation?.verb != .enableHA
         else { return }
         self.becomeParked()
     }

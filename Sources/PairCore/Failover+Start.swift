@@ -9,6 +9,7 @@ extension Failover {
         self.issue(start.nonces.1)
         // Durable before the first message: the peer tells this start's words from older ones by it.
         self.persist { $0.incarnation += 1 }
+        self.repeatAsking()
         switch self.record.role {
         case .none:
             self.state = .idle
@@ -53,6 +54,7 @@ extension Failover {
                     )
                 )
             )
+            self.emit(.serveLog(under: self.record.epoch))
         }
     }
 

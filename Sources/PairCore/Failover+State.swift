@@ -201,6 +201,6 @@ extension Failover {
     /// The silence that this secondary has lived through.
     package var silence: Duration {
         guard case .secondary(let secondary) = self.state else { return .zero }
-        return self.clock.shortest - secondary.heardAt
+        return max(.zero, self.clock.shortest - secondary.heardAt)
     }
 }

@@ -46,7 +46,7 @@ package enum Health: String, Hashable, Sendable, CaseIterable {
         }
     }
 
-    /// - Parameter silence: since the node loop completed a turn.
+    /// What to answer when the node loop completed a turn `silence` ago.
     package init(role: Role, state: NodeState, gate: GateState, silence: Duration) {
         guard silence <= Self.stall else {
             self = .stale

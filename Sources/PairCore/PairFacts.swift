@@ -16,7 +16,20 @@ package struct PairFacts: Hashable, Sendable {
     package var peerGate: GateState?
     /// What stands in the way, in the operator's words, found by the shell.
     package var troubles: [String]
+    /// What keeps a pair that is in sync from being protected.
+    package var reservations: [Reservation]
     package var lastVerifyFailed: Bool
+
+    /// One thing that a protected pair does not have, with its cure.
+    package struct Reservation: Hashable, Sendable {
+        package var reason: String
+        package var next: String?
+
+        package init(_ reason: String, next: String? = nil) {
+            self.reason = reason
+            self.next = next
+        }
+    }
 
     package struct Names: Hashable, Sendable {
         package var local: String
@@ -31,7 +44,8 @@ package struct PairFacts: Hashable, Sendable {
     package init(
         role: Role, state: NodeState, gate: GateState, names: Names, silence: Duration?,
         timeout: Duration, equalSince: Duration?, unacknowledgedFor: Duration,
-        peerGate: GateState?, troubles: [String], lastVerifyFailed: Bool
+        peerGate: GateState?, troubles: [String], reservations: [Reservation] = [],
+        lastVerifyFailed: Bool
     ) {
         self.role = role
         self.state = state
@@ -43,6 +57,7 @@ package struct PairFacts: Hashable, Sendable {
         self.unacknowledgedFor = unacknowledgedFor
         self.peerGate = peerGate
         self.troubles = troubles
+        self.reservations = reservations
         self.lastVerifyFailed = lastVerifyFailed
     }
 
@@ -69,6 +84,11 @@ package struct PairFacts: Hashable, Sendable {
             judgement.verdict = .degraded
             judgement.reasons.append("the last verify found a difference")
             judgement.next = judgement.next ?? "pairctl verify --full"
+        }
+        for reservation in self.reservations {
+            if judgement.verdict == .protected { judgement.verdict = .degraded }
+            judgement.reasons.append(reservation.reason)
+            judgement.next = judgement.next ?? reservation.next
         }
         return judgement
     }

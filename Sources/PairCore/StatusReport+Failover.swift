@@ -52,7 +52,7 @@ extension StatusReport {
         package var bytesPerSecond: UInt64
         @NullWritten package var etaSeconds: Double?
 
-        /// - Parameter elapsed: since the first byte of this attempt.
+        /// Extrapolates from what was done in `elapsed`, since the first byte of this attempt.
         package init(doneBytes: UInt64, totalBytes: UInt64, elapsed: Duration) {
             let rate = elapsed > .zero ? Double(doneBytes) / elapsed.inSeconds : 0
             let left = Double(totalBytes > doneBytes ? totalBytes - doneBytes : 0)

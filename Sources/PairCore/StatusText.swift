@@ -2,7 +2,7 @@
 package enum StatusText {
     /// `84 ms`, `0.8 s`, `41 s`, `14m`, `3h 20m`, `6d 22h`.
     ///
-    /// - Parameter decimals: whether less than ten seconds are told with a tenth.
+    /// With `decimals`, less than ten seconds are told with a tenth.
     package static func time(_ seconds: Double, decimals: Bool = true) -> String {
         guard seconds.isFinite, seconds > 0 else { return "0 s" }
         if decimals, seconds < 0.1 { return "\(Int((seconds * 1000).rounded(.up))) ms" }

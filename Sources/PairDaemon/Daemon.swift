@@ -9,6 +9,7 @@ import PairNet
 import PairStore
 import PairWire
 import ServiceLifecycle
+import UnixSignals
 
 /// Starts a node from its configuration, and stops it in order.
 ///
@@ -36,14 +37,19 @@ package struct Daemon: Sendable {
                 from: configuration.stateDirectory + "/keys",
                 creatingMissingKeys: keeper.current.peer == nil)
         }
-        let vault = Vault(
+        let vault = try Self.attempt(1) {
+            try Vault(
             Vault.Configuration(
                 path: configuration.vaultPath,
                 logDirectory: configuration.stateDirectory + "/log",
                 stateDirectory: configuration.stateDirectory,
                 retentionBytes: Int(clamping: configuration.logRetention.byteCount),
                 retentionAge: configuration.logRetention.age))
+        }
         try Self.attempt(78) { try vault.checkPlace() }
+        let archives = try Self.attempt(1) {
+            try ArchiveStore(directory: configuration.stateDirectory + "/tails")
+        }
         let (stream, events) = AsyncStream.makeStream(
             of: NodeEvent.self, bufferingPolicy: .bufferingOldest(8192))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
@@ -51,7 +57,7 @@ package struct Daemon: Sendable {
         let links = try Self.attempt(1) {
             var settings = PeerLink.Configuration(
                 identity: identity, node: keeper.current.identity.node,
-                incarnation: keeper.current.incarnation,
+                incarnation: keeper.current.incarnation + 1,
                 listenAddress: configuration.replicationListener.host,
                 listenPort: Int(configuration.replicationListener.port))
             if configuration.lab != nil {
@@ -63,7 +69,7 @@ package struct Daemon: Sendable {
         let context: @Sendable () -> Logger.Metadata = { [shellBox] in shellBox.metadata }
         let shell = NodeShell(
             configuration: configuration, keeper: keeper, identity: identity, vault: vault,
-            links: links, log: EventLog(logger: logger, context: context),
+            archives: archives, links: links, log: EventLog(logger: logger, context: context),
             gateFiles: Self.gateFiles(configuration), events: events)
         shell.hold(lock)
         shellBox.set(shell)
@@ -139,7 +145,6 @@ package struct Daemon: Sendable {
         record.identity.model = configuration.model ?? Machine.productName()
         record.policy = PairPolicy(
             failover: configuration.failover.policy, timeout: configuration.timers.timeout)
-        record.incarnation += 1
         try Self.attempt(1) { try file.store(record) }
         return (RecordKeeper(file: file, record: record), lock)
     }

@@ -44,6 +44,7 @@ package enum EventName: String, Sendable, CaseIterable {
     case divergenceDetected = "divergence.detected"
     case divergenceArchived = "divergence.archived"
     case divergenceResolved = "divergence.resolved"
+    case pairRemoved = "pair.removed"
     case haDisabled = "ha.disabled"
     case suspendOn = "suspend.on"
     case suspendOff = "suspend.off"

@@ -1,11 +1,17 @@
 import FoundationEssentials
 package import Logging
+import PairCore
+package import PairWire
+import Synchronization
 
 /// Writes events as log lines, each with the epoch, position and role of the moment.
 ///
 /// Values that came from the peer are escaped and cut at 256 bytes; secrets never come here.
 package struct EventLog: Sendable {
+    private static let mostKept = 1_000
+
     private let logger: Logger
+    private let kept = Kept()
     private let context: @Sendable () -> Logger.Metadata
 
     package init(logger: Logger, context: @escaping @Sendable () -> Logger.Metadata) {
@@ -19,8 +25,23 @@ package struct EventLog: Sendable {
     ) {
         var metadata = self.context()
         for (key, value) in fields { metadata[key] = .string(Self.tamed(value)) }
+        let event = EventList.Event(
+            at: WallTime(secondsSince1970: WallClock.seconds), event: name.rawValue,
+            level: level.rawValue, message: Self.tamed(text),
+            fields: metadata.mapValues { "\($0)" })
+        self.kept.events.withLock { events in
+            if events.count == Self.mostKept { events.removeFirst(Self.mostKept / 10) }
+            events.append(event)
+        }
         metadata["event"] = .string(name.rawValue)
         self.logger.log(level: level, "\(Self.tamed(text))", metadata: metadata)
+    }
+
+    /// The newest events of this start, oldest first.
+    package var recent: [EventList.Event] { self.kept.events.withLock { $0 } }
+
+    private final class Kept: Sendable {
+        let events = Mutex<[EventList.Event]>([])
     }
 
     /// `text` without control characters, at most 256 bytes of UTF-8.

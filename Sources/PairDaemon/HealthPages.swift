@@ -32,8 +32,7 @@ extension NodeShell {
             (.init("unprotected_bytes"), Double(values.durable.byteCount)),
             (.init("replication_lag_seconds"), values.applied.since.map { (now - $0).inSeconds } ?? 0),
             (.init("replication_lag_bytes"), Double(values.applied.byteCount)),
-            (.init("write_hold_max_seconds"), self.vault.longestWriteHold.inSeconds),
-            (.init("log_retained_bytes"), Double(self.vault.log.byteCount ?? 0)),
+            (.init("log_retained_bytes"), Double(self.vault.log.byteCount)),
             (.init("process_resident_memory_bytes"), Double(residentBytes)),
             (.init("process_cpu_seconds_total"), processorTime.inSeconds),
         ]

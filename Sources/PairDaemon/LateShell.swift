@@ -1,6 +1,7 @@
 import Logging
 import PairCore
 import PairNet
+import PairStore
 import PairWire
 import Synchronization
 
@@ -27,12 +28,36 @@ final class LateShell: Sendable {
 
     var observer: PeerLink.Observer {
         PeerLink.Observer(
-            connected: { self.shell?.post(.linkUp($0.purpose, $0)) },
+            connected: { self.shell?.post(.linkUp($0)) },
             message: { connection, type, payload in
                 self.take(connection, type, payload)
             },
             disconnected: { self.shell?.post(.linkDown($0, reason: "\($1)")) },
             refused: { self.shell?.post(.linkRefused(source: $0, reason: "\($1)")) })
+    }
+
+    /// Checks the signature before anything of the bytes is believed.
+    private func takeHeartbeat(_ payload: [UInt8], _ shell: NodeShell) {
+        let record = shell.keeper.current
+        guard let peer = record.peer, let key = SigningKey(peer.signingKey),
+            payload.count == HeartbeatCodec.byteCount + 64
+        else { return shell.post(.heartbeatRejected(reason: "malformed")) }
+        let bytes = Array(payload[..<HeartbeatCodec.byteCount])
+        guard key.verifies(
+                signature: Array(payload[HeartbeatCodec.byteCount...]), of: bytes) else {
+            return shell.post(.heartbeatRejected(reason: "signature"))
+        }
+        let codec = HeartbeatCodec(
+            pair: peer.pair, sender: peer.node, receiver: record.identity.node)
+        do throws(HeartbeatError) {
+            shell.post(.heartbeat(try codec.decode(bytes)))
+        } catch {
+            switch error {
+            case .unknownVersion: shell.post(.heartbeatRejected(reason: "version"))
+            case .notForThisNode: shell.post(.heartbeatRejected(reason: "foreign"))
+            case .malformed: shell.post(.heartbeatRejected(reason: "malformed"))
+            }
+        }
     }
 
     /// Runs on the link's event loop: decodes, and sends the log its own way.
@@ -51,7 +76,8 @@ final class LateShell: Sendable {
                 }
                 let message = try LogMessage(kind: kind, payload: payload[...])
                 if !shell.router.receive(message, on: connection) { connection.close() }
-            case .pair, .heartbeat: break
+            case .heartbeat: self.takeHeartbeat(payload, shell)
+            case .pair: break
             }
         } catch {
             shell.post(.garbled(reason: "\(connection.purpose): \(error)"))

@@ -2,6 +2,7 @@ import PairCore
 import PairNet
 import PairStore
 import PairWire
+import Synchronization
 
 extension LogSource {
     /// Decides how the secondary gets what it asked for, tells it, and starts.

@@ -27,8 +27,10 @@ enum NodeEvent: Sendable {
     case vaultChecked(Failover.VaultCheck)
     case reachProbed(answered: Bool)
     case tailSealed(Result<NodeRecord.Tail, ArchiveError>)
-    case paired(PairingResult)
-    case pairingFailed(reason: String, isBurned: Bool)
+    /// The other side hears nothing before `done` is called.
+    case paired(PairingResult, done: @Sendable (PairingRefusal?) -> Void)
+    /// The log has been looked at.
+    case located(RejoinInquiry, RejoinFinding)
     /// The primary's own side of a verify has been read.
     case scanned(id: UInt64, Result<PageMap, VaultError>)
     case stop

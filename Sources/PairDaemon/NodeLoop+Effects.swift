@@ -143,10 +143,6 @@ extension NodeLoop {
         case .suspended: log.emit(.suspendOn)
         case .resumed: log.emit(.suspendOff)
         case .failed: log.emit(.storageError, level: .critical, "this node is of no more use")
-        case .gap:
-            log.emit(
-                .vaultHealed, level: .notice,
-                "the vault changed in a way the log does not show; a new epoch begins")
         }
     }
 

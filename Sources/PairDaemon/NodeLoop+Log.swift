@@ -106,7 +106,7 @@ extension NodeLoop {
             holdsJoinerPosition: holds(inquiry.joiner),
             logIsKept: inquiry.joiner.map { log.contains(after: $0.txid) } ?? false,
             holdsFork: holds(inquiry.fork))
-        self.later.append(.located(inquiry, finding))
+        self.shell.post(.located(inquiry, finding))
     }
 
     func take(_ report: LogSource.Report, from id: ObjectIdentifier) {
@@ -270,7 +270,7 @@ extension NodeLoop {
                     totalBytes: plan.way == .seed ? total : 0, began: now)
             }
             self.shell.log.emit(
-                .seedStart,
+                plan.way == .seed ? .seedStart : .replRecovered,
                 plan.way == .seed ? "a whole copy begins" : "only differing pages are copied",
                 ["pages": "\(plan.pageCount)", "at": "\(plan.position)"])
         case .stream(let position):

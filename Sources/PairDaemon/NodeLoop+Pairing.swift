@@ -44,7 +44,7 @@ extension NodeLoop {
             call.finish(
                 .done, "",
                 PairInvitation(
-                    code: "\(inviter.code)", address: self.ownAddress,
+                    code: inviter.code.text, address: self.ownAddress,
                     fingerprint: "\(shell.identity.keyPin.fingerprint)",
                     expiresAt: WallTime(
                         secondsSince1970: WallClock.seconds + Int64(parameters.ttlSeconds))))
@@ -178,7 +178,10 @@ extension NodeLoop {
     var pairDescription: PairDescription {
         let record = self.record
         return PairDescription(
-            pair: record.peer?.pair, name: self.shell.configuration.pairName, fingerprint: nil,
+            pair: record.peer?.pair, name: self.shell.configuration.pairName, 
+            fingerprint: record.peer.flatMap {
+                Fingerprint.ofPair($0, own: self.shell.identity, node: record.identity.node)?.description
+            },
             local: PairDescription.Member(
                 name: self.localName, id: record.identity.node, model: record.identity.model,
                 address: self.ownAddress, keyPin: self.shell.identity.keyPin.bytes),

@@ -12,14 +12,45 @@ extension NodeLoop {
         let record = self.record
         return PairFacts(
             role: record.role, state: self.state, gate: self.gate,
-            names: PairFacts.Names(local: self.localName, peer: record.peer?.name),
+            names: PairFacts.Names(
+                local: self.localName, peer: record.peer == nil ? nil : self.peerName),
             silence: record.peer == nil ? nil : now - (values.lastHeard ?? self.startedAt),
             timeout: self.shell.timers.timeout, equalSince: self.equalAt.map { now - $0 },
             unacknowledgedFor: values.durable.since.map { now - $0 } ?? .zero,
             peerGate: self.controlLink == nil ? nil : self.presence?.gate,
-            troubles: self.troubles + (self.sourceTrouble.map { [$0] } ?? []),
+            troubles: self.troubles,
+            reservations: self.reservations,
             lastVerifyFailed: (self.lastVerification?.differences ?? 0) > 0)
     }
+
+    /// Why a pair that is in sync is not protected all the same.
+    private var reservations: [PairFacts.Reservation] {
+        let record = self.record
+        var found: [PairFacts.Reservation] = []
+        let isPair = record.role == .primary || record.role == .secondary
+        if let suspension = record.suspension, isPair {
+            let minutes = max(1, suspension.remaining.components.seconds / 60)
+            found.append(
+                .init(
+                    "automatic failover is suspended by \(suspension.by) for \(minutes) min",
+                    next: "pairctl resume"))
+        } else if self.presenceIsSuspended {
+            found.append(.init("automatic failover is suspended", next: "pairctl resume"))
+        } else if isPair, !record.arming.isArmed, record.policy.failover != .manual {
+            found.append(.init("the secondary is not armed yet: it would not promote itself"))
+        }
+        for tail in self.tailReports {
+            found.append(
+                .init(
+                    "\(tail.transactions) transactions that only \(tail.node) held are in archive "
+                        + "\(tail.id)",
+                    next: "pairctl tail list"))
+        }
+        return found
+    }
+
+    /// The peer said that it is suspended.
+    private var presenceIsSuspended: Bool { self.failover?.link.peer?.isSuspended ?? false }
 
     var judgement: PairFacts.Judgement { self.facts.judgement }
 
@@ -27,20 +58,20 @@ extension NodeLoop {
     func checkEquality(_ now: Instant) {
         let values = self.shell.figures.values
         let isEqual: Bool
-        switch self.standing {
+        switch self.record.role {
         case .primary:
             guard self.logLink != nil, let applied = values.progress?.applied else { return }
             isEqual = self.shell.vault.log.position(at: applied.txid)?.digest == applied.digest
             if !isEqual { self.equalAt = nil }
-        case .secondary(let secondary):
-            guard self.logLink != nil, secondary.following == .streaming,
+        case .secondary:
+            guard self.logLink != nil, self.log.isStreaming,
                 let primary = values.primaryPosition
             else { return }
             let applied = self.shell.vault.applied
             // Every segment's digest was compared before it could be read; at rest the primary's
             // own word is compared as well.
             isEqual = primary.txid != applied?.txid || primary.digest == applied?.digest
-        case .unmanaged, .attaching, .failed: return
+        case .standalone, .none: return
         }
         if isEqual {
             self.equalAt = now
@@ -52,7 +83,7 @@ extension NodeLoop {
     func checkStall(_ now: Instant) {
         let since = self.shell.figures.values.durable.since
         let isStalled = since.map { now - $0 > PairFacts.freshness } ?? false
-        guard case .primary = self.standing, isStalled != self.stallReported else { return }
+        guard self.record.role == .primary, isStalled != self.stallReported else { return }
         self.stallReported = isStalled
         if isStalled {
             self.shell.log.emit(
@@ -84,24 +115,24 @@ extension NodeLoop {
                 epoch: record.epoch, policy: record.policy.failover),
             local: self.localNode, peer: self.peerNode(now, values.lastHeard),
             replication: self.replication(values, now),
-            failover: StatusReport.Failover(
-                timeout: timers.timeout, heartbeat: timers.heartbeat,
-                blockers: ["automatic failover is not part of this version"]),
+            failover: self.failoverReport,
             seed: values.copy.map {
                 StatusReport.Seed(
                     doneBytes: $0.doneBytes, totalBytes: $0.totalBytes, elapsed: now - $0.began)
             },
             operation: record.operation.map {
                 StatusReport.Operation(
-                    id: $0.id, verb: "enable-ha",
-                    step: $0.step < 2 ? "asking the peer" : "ordering the peer",
+                    id: $0.id, verb: $0.verb.typed, step: "step \($0.step)",
                     since: WallTime(secondsSince1970: $0.since))
             },
-            tails: [], lineage: lineage,
-            lastChange: record.lineage.entries.last.map {
-                StatusReport.LastChange(
-                    at: WallTime(secondsSince1970: $0.wallSeconds), from: nil,
-                    to: names[$0.owner] ?? "node \($0.owner.rawValue)", cause: $0.cause)
+            tails: self.tailReports, lineage: lineage,
+            lastChange: record.lineage.entries.last.map { entry in
+                let before = record.lineage.entries.dropLast().last
+                return StatusReport.LastChange(
+                    at: WallTime(secondsSince1970: entry.wallSeconds),
+                    from: before.map { names[$0.owner] ?? "node \($0.owner.rawValue)" },
+                    to: names[entry.owner] ?? "node \(entry.owner.rawValue)", cause: entry.cause,
+                    paused: self.lastPause)
             })
     }
 
@@ -112,7 +143,7 @@ extension NodeLoop {
             version: Release.version, role: record.role, state: self.state, gate: self.gate,
             right: record.role == .primary ? record.right : nil, position: self.position,
             bootID: Hex.string(self.shell.bootID),
-            longestWriteHold: self.shell.vault.longestWriteHold)
+            longestWriteHold: .zero)
     }
 
     private func peerNode(_ now: Instant, _ lastHeard: Instant?) -> StatusReport.Peer? {
@@ -131,7 +162,7 @@ extension NodeLoop {
 
     private func replication(_ values: LiveFigures.Values, _ now: Instant) -> StatusReport.Replication {
         let verify = self.lastVerification
-        switch self.standing {
+        switch self.record.role {
         case .primary:
             return StatusReport.Replication(
                 lagTransactions: values.applied.transactions, lagBytes: values.applied.byteCount,
@@ -144,7 +175,35 @@ extension NodeLoop {
                 $0.txid.distance(from: self.shell.vault.applied?.txid ?? .zero)
             }
             return StatusReport.Replication(lagTransactions: lag, digestEqualAt: self.equalWall)
-        case .unmanaged, .attaching, .failed: return StatusReport.Replication()
+        case .standalone, .none: return StatusReport.Replication()
+        }
+    }
+
+    private var failoverReport: StatusReport.Failover {
+        let timers = self.shell.timers
+        let record = self.record
+        let conditions = self.failover?.conditions ?? []
+        let unmet = conditions.filter { !$0.isMet && $0.name != .silence && $0.name != .listened }
+        let isSecondary = record.role == .secondary
+        let isArmed = isSecondary && record.arming.isArmed
+        let left = timers.timeout - (self.failover?.silence ?? .zero)
+        return StatusReport.Failover(
+            timeout: record.policy.timeout, heartbeat: timers.heartbeat,
+            untilPromotion: isArmed ? max(.zero, left) : nil,
+            conditions: isSecondary
+                ? conditions.map { .init(name: $0.name.rawValue, met: $0.isMet) } : [],
+            blockers: isSecondary ? unmet.map { "not met: \($0.name.rawValue)" } : [])
+    }
+}
+
+extension NodeRecord.Operation.Verb {
+    /// As an operator types it.
+    var typed: String {
+        switch self {
+        case .enableHA: "enable-ha"
+        case .disableHA: "disable-ha"
+        case .switchover: "switchover"
+        case .promote: "promote"
         }
     }
 }

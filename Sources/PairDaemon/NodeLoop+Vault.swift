@@ -1,3 +1,4 @@
+import Dispatch
 import Logging
 import PairCore
 import PairNet
@@ -29,12 +30,8 @@ extension NodeLoop {
     }
 
     func finishAttaching(_ result: Result<Vault.Attachment, VaultError>) {
-        let mode: Vault.AttachMode
-        let oldReason: String?
-        switch self.vault {
-        case .attaching(let current): (mode, oldReason) = (current, self.attachTrouble)
-        case .untouched, .waiting, .attached: return
-        }
+        guard case .attaching(let mode) = self.vault else { return }
+        let oldReason = self.attachTrouble
         switch result {
         case .success(let attachment):
             self.vault = .attached(attachment)
@@ -67,7 +64,7 @@ extension NodeLoop {
             self.isJoining = false
             return self.tell(.gateClosed(self.normalized(attachment.position ?? .start)))
         }
-        if case .primary = self.record.role, self.gate == .open {
+        if self.record.role == .primary || self.record.role == .standalone, self.gate == .open {
             // Capture had ended; what can be proven has been found.
             do {
                 try self.openGate(under: self.record.epoch)
@@ -83,8 +80,7 @@ extension NodeLoop {
     }
 
     private func reportGap(_ attachment: Vault.Attachment) {
-        guard attachment.position == nil, self.record.role == .primary,
-            self.shell.vault.log.newest != nil
+        guard attachment.position == nil, self.record.role == .primary, self.lastLogged != nil
         else { return }
         self.tell(.continuityLost(after: self.normalized(self.gapStart)))
     }

@@ -33,6 +33,16 @@ final class NodeLoop {
     /// Where the vault stands while nothing is captured or applied.
     var restPosition: Position?
     var isMarked = false
+    /// The archives on this node's disk.
+    var tails: [NodeRecord.Tail] = []
+    var sealRetry: Instant?
+    /// A demand on the gate waits for the vault to be attached.
+    var isJoining = false
+    /// Why the vault could not be attached, as last told.
+    var attachTrouble: String?
+    /// Where the log ended when the vault was attached.
+    var lastLogged: Position?
+    var invitation: PairingInviter?
     /// What made the node useless.
     var failure: String?
     /// Operators who wait for the end of what they asked for.
@@ -105,10 +115,8 @@ final class NodeLoop {
         case .vaultChecked(let check): self.tell(.vaultChecked(check))
         case .reachProbed(let answered): self.tell(.reachProbed(answered: answered))
         case .tailSealed(let result): self.takeSealed(result)
-        case .paired(let result): self.finishPairing(result)
-        case .pairingFailed(let reason, let isBurned):
-            self.shell.log.emit(
-                isBurned ? .pairCodeBurned : .pairCodeFailed, level: .warning, reason)
+        case .paired(let result, let done): self.finishPairing(result, done: done)
+        case .located(let inquiry, let finding): self.tell(.located(inquiry, finding))
         case .scanned(let id, let result): self.takeScan(id, result)
         case .stop: break
         }
@@ -117,6 +125,7 @@ final class NodeLoop {
     /// Takes the place that the record says, before anything is said to anybody.
     private func begin() {
         self.shell.applyPeer()
+        self.refreshTails()
         let record = self.record
         switch Failover.gateAtStart(of: record) {
         case .unmanaged: self.startMachine(position: nil)
@@ -160,6 +169,12 @@ final class NodeLoop {
         self.checkEquality(now)
         self.checkStall(now)
         self.retryLog()
+        if let due = self.sealRetry, now >= due {
+            self.sealRetry = nil
+            if let failover = self.failover, failover.isSealing {
+                self.sealTail(after: failover.sealingFork)
+            }
+        }
         self.trimLog(now)
         self.answerThoseWhoWait()
         if self.shell.notifier.watchdogInterval != nil { self.shell.notifier.watchdog() }

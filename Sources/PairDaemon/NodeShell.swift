@@ -4,6 +4,7 @@ import PairCore
 import PairHost
 import PairNet
 import PairStore
+import PairWire
 import Synchronization
 
 /// What a node's loop acts with: the world, and the places where others look at the node.
@@ -77,6 +78,19 @@ final class NodeShell: Sendable {
                 minimumProtocol: peer.minimumProtocol))
     }
 
+    /// Has the loop make a pairing durable; returns when it is, or why it is not.
+    func keep(_ result: PairingResult) async throws(PairingRefusal) {
+        let refusal = await withCheckedContinuation { continuation in
+            self.post(.paired(result, done: { continuation.resume(returning: $0) }))
+        }
+        if let refusal { throw refusal }
+    }
+
+    /// Runs what must not hold the loop up and ends by itself: the wait for another node's answer.
+    func detached(_ work: @escaping @Sendable () async -> Void) {
+        _ = Task { await work() }
+    }
+
     /// Puts an event into the loop's bounded queue; a full queue is itself news.
     func post(_ event: NodeEvent) {
         if case .dropped = self.events.yield(event) {
@@ -103,6 +117,7 @@ final class NodeView: Sendable {
         var facts = Facts()
         var lastTurn: Instant?
         var isPeerUp = false
+        var statusJSON: String?
     }
 
     private let inner = Mutex(State())
@@ -122,6 +137,11 @@ final class NodeView: Sendable {
     func silence(at now: Instant) -> Duration {
         self.inner.withLock { $0.lastTurn.map { now - $0 } ?? .zero }
     }
+
+    /// The status report as JSON, as of the last tick.
+    var statusJSON: String? { self.inner.withLock { $0.statusJSON } }
+
+    func show(statusJSON: String) { self.inner.withLock { $0.statusJSON = statusJSON } }
 
     var isPeerUp: Bool { self.inner.withLock { $0.isPeerUp } }
 }

@@ -16,6 +16,9 @@ package enum Machine {
         return String(decoding: bytes.prefix { $0 != UInt8(ascii: ".") }, as: UTF8.self)
     }
 
+    /// The user that this process runs as.
+    package static var ownUserID: UInt32 { geteuid() }
+
     /// The name of the user with that number, else the number.
     package static func userName(_ uid: UInt32) -> String {
         guard let entry = getpwuid(uid) else { return String(uid) }

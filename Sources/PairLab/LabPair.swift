@@ -23,10 +23,11 @@ package final class LabPair: Sendable {
         in folder: LabFolder,
         _ options: LabOptions = LabOptions()
     ) async throws -> LabPair {
-        if let record = try? folder.load(),
-            LabNode.allCases.contains(where: { record[$0].pid.map(Processes.isAlive) ?? false })
-        {
-            throw LabError.alreadyUp(folder: folder.path)
+        if (try? folder.load()) != nil {
+            guard Processes.of(folder).isEmpty else {
+                throw LabError.alreadyUp(folder: folder.path)
+            }
+            folder.remove()
         }
         let lab = LabPair(folder, try folder.layOut(options))
         let link = try ChildProcess(
@@ -168,10 +169,18 @@ extension LabPair {
         self.folder.remove()
     }
 
-    /// The same without waiting, for the way out after an error or a signal.
+    /// The same at once, for the way out after an error or a signal.
+    ///
+    /// Again and again for a moment: a program that is just being started is not found yet, and one
+    /// that is just ending may still make a file.
     package static func end(everythingIn folder: LabFolder) {
-        for pid in Processes.of(folder) { Processes.signal(pid, SIGKILL) }
-        folder.remove()
+        for _ in 0..<50 {
+            let processes = Processes.of(folder)
+            for pid in processes { Processes.signal(pid, SIGKILL) }
+            folder.remove()
+            if processes.isEmpty, access(folder.path, F_OK) != 0 { return }
+            usleep(20_000)
+        }
     }
 }
 

@@ -14,8 +14,11 @@ enum Processes {
     }
 
     /// All that name the folder, or something in it, on their command lines: daemons, guards, the
-    /// link and applications; never this process and its like, which look at the folder only.
+    /// link and applications; never this process and its like, which look at the folder only, nor
+    /// what a person has opened there.
     static func of(_ folder: LabFolder) -> [Int32] {
+        let record = try? folder.load()
+        let started = [record?.linkPID] + (record?.nodes.map(\.pid) ?? [])
         let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         return entries.compactMap { Int32($0) }.filter { pid in
             guard pid != getpid(), self.isAlive(pid),
@@ -23,8 +26,8 @@ enum Processes {
             else { return false }
             let arguments = data.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
             guard let program = arguments.first?.split(separator: "/").last,
-                ["paird", "pair-lab", "sqlite3"].contains(program),
-                program != "pair-lab" || arguments.dropFirst().first == "link"
+                started.contains(pid) || ["paird", "sqlite3"].contains(program)
+                    || program == "pair-lab" && arguments.dropFirst().first == "link"
             else { return false }
             return arguments.contains {
                 $0 == folder.path || $0.hasPrefix(folder.path + "/")

@@ -14,6 +14,7 @@ package final class PeerConnection: Sendable, Hashable {
         var isScheduled = false
         var isClosed = false
         var bytesInFlight = 0
+        var wasClosedHere = false
         /// Somebody was told that there is no room, and waits for word.
         var owesWritable = false
     }
@@ -137,8 +138,11 @@ package final class PeerConnection: Sendable, Hashable {
 
     /// Ends the connection in an orderly way; what was sent before still goes out.
     package func close() {
+        self.outbound.withLock { $0.wasClosedHere = true }
         self.channel.eventLoop.execute { self.channel.close(promise: nil) }
     }
+
+    var wasClosedHere: Bool { self.outbound.withLock { $0.wasClosedHere } }
 
     /// The connection has ended: nothing is queued any more.
     func ended() {

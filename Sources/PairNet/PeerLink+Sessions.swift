@@ -102,7 +102,6 @@ private final class SessionHandler: ChannelInboundHandler {
 
     private let connection: PeerConnection
     private let link: PeerLink
-    private var reason = PeerLink.DisconnectReason.closedByPeer
 
     init(connection: PeerConnection, link: PeerLink) {
         self.connection = connection
@@ -116,16 +115,20 @@ private final class SessionHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        switch error {
-        case let error as TLSError: self.reason = .tls(error)
-        case let error as EnvelopeError: self.reason = .envelope(error)
-        default: self.reason = .failed(reason: "\(error)")
-        }
-        self.link.end(self.connection, because: self.reason)
+        let reason: PeerLink.DisconnectReason =
+            switch error {
+            case let error as TLSError: .tls(error)
+            case let error as EnvelopeError: .envelope(error)
+            default: .failed(reason: "\(error)")
+            }
+        self.link.end(self.connection, because: reason)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        self.link.end(self.connection, because: self.reason)
+        self.link.end(
+            self.connection,
+            because: self.connection.wasClosedHere ? .closedHere : .closedByPeer
+        )
         context.fireChannelInactive()
     }
 }

@@ -133,7 +133,7 @@ package final class PeerLink: Sendable {
 
     let configuration: Configuration
     let observer: Observer
-    let eventLoop: any EventLoop
+    package let eventLoop: any EventLoop
     let context: TLSContext
     /// Touched on the event loop only.
     let state: NIOLoopBoundBox<State>

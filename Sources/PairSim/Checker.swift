@@ -4,7 +4,7 @@ package import PairCore
 package enum Observation: Sendable {
     case persisted(NodeBit, NodeRecord)
     /// Told its daemon's gate effect, or found so at a start.
-    case gateOpened(NodeBit)
+    case gateOpened(NodeBit, Epoch)
     case promoted(NodeBit, EpochCause)
     case wrote(NodeBit, SimTransaction)
     case sent(NodeBit, PeerMessage)

@@ -22,19 +22,46 @@ package struct Scenario: Sendable {
         package var planted: PlantedBug?
     #endif
 
-    /// Half of all seeds are short with dense faults, half are long; one in three has no operator.
+    /// What the history is like.
+    package enum Kind: Sendable {
+        /// Two hours with a fault every few minutes.
+        case dense
+        /// A day with a fault now and then.
+        case long
+        /// An operator who cannot leave the pair alone, and daemons that die in the middle of it.
+        case restless
+    }
+
+    package let kind: Kind
+
+    /// Two in five seeds are dense, two restless, one is long; one in three has no operator.
     package init(seed: UInt64) {
         var chance = Generator(seed: seed ^ 0x5EED)
         self.seed = seed
+        self.kind = [.dense, .dense, .restless, .restless, .long][Int(chance.next() % 5)]
         self.policy = [.available, .available, .strict, .strict, .manual][Int(chance.next() % 5)]
         self.timeout = chance.once(in: 3) ? .seconds(300) : .seconds(840)
-        let isShort = chance.once(in: 2)
-        self.duration = isShort ? .hours(2) : .hours(24)
-        self.faultInterval = isShort ? .minutes(4) : .minutes(50)
-        self.verbInterval =
-            chance.once(in: 3) ? nil : isShort ? .minutes(7) : .minutes(90)
-        self.writeInterval = isShort ? .seconds(10) : .seconds(100)
-        self.crashOnceInEffects = isShort ? 300 : 1500
+        let hasOperator = !chance.once(in: 3)
+        switch self.kind {
+        case .dense:
+            self.duration = .hours(2)
+            self.faultInterval = .minutes(4)
+            self.verbInterval = hasOperator ? .minutes(7) : nil
+            self.writeInterval = .seconds(10)
+            self.crashOnceInEffects = 300
+        case .long:
+            self.duration = .hours(24)
+            self.faultInterval = .minutes(50)
+            self.verbInterval = hasOperator ? .minutes(90) : nil
+            self.writeInterval = .seconds(100)
+            self.crashOnceInEffects = 1500
+        case .restless:
+            self.duration = .hours(2)
+            self.faultInterval = .minutes(15)
+            self.verbInterval = .seconds(50)
+            self.writeInterval = .seconds(5)
+            self.crashOnceInEffects = chance.once(in: 2) ? 60 : 400
+        }
         self.allowsForce = chance.once(in: 8)
         self.hasReach = chance.once(in: 4)
     }

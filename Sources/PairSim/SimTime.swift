@@ -17,52 +17,63 @@ extension SimTime {
 
 /// What is due, in the order of time and, at one time, of asking.
 struct EventQueue<Event> {
+    /// Small, because a heap moves its entries often; what is due lies in its slot.
     private struct Entry {
         var time: SimTime
         var order: UInt64
-        var event: Event
+        var slot: Int
 
         func isBefore(_ other: Entry) -> Bool {
-            (self.time, self.order) < (other.time, other.order)
+            self.time != other.time ? self.time < other.time : self.order < other.order
         }
     }
 
     private var heap: [Entry] = []
+    private var slots: [Event?] = []
+    private var free: [Int] = []
     private var order: UInt64 = 0
-
-    var isEmpty: Bool { self.heap.isEmpty }
-    var nextTime: SimTime? { self.heap.first?.time }
 
     mutating func add(_ event: Event, at time: SimTime) {
         self.order += 1
-        self.heap.append(Entry(time: time, order: self.order, event: event))
+        let slot: Int
+        if let reused = self.free.popLast() {
+            slot = reused
+            self.slots[slot] = event
+        } else {
+            slot = self.slots.count
+            self.slots.append(event)
+        }
+        let entry = Entry(time: time, order: self.order, slot: slot)
+        self.heap.append(entry)
         var child = self.heap.count - 1
         while child > 0 {
             let parent = (child - 1) / 2
-            guard self.heap[child].isBefore(self.heap[parent]) else { break }
-            self.heap.swapAt(child, parent)
+            guard entry.isBefore(self.heap[parent]) else { break }
+            self.heap[child] = self.heap[parent]
             child = parent
         }
+        self.heap[child] = entry
     }
 
     mutating func removeNext() -> (time: SimTime, event: Event)? {
-        guard let first = self.heap.first else { return nil }
-        let last = self.heap.removeLast()
+        guard let first = self.heap.first, let last = self.heap.popLast() else { return nil }
         if !self.heap.isEmpty {
-            self.heap[0] = last
             var parent = 0
             while true {
-                let left = 2 * parent + 1
-                guard left < self.heap.count else { break }
-                let right = left + 1
-                let child =
-                    right < self.heap.count && self.heap[right].isBefore(self.heap[left])
-                    ? right : left
-                guard self.heap[child].isBefore(self.heap[parent]) else { break }
-                self.heap.swapAt(child, parent)
+                var child = 2 * parent + 1
+                guard child < self.heap.count else { break }
+                if child + 1 < self.heap.count, self.heap[child + 1].isBefore(self.heap[child]) {
+                    child += 1
+                }
+                guard self.heap[child].isBefore(last) else { break }
+                self.heap[parent] = self.heap[child]
                 parent = child
             }
+            self.heap[parent] = last
         }
-        return (first.time, first.event)
+        guard let event = self.slots[first.slot] else { return nil }
+        self.slots[first.slot] = nil
+        self.free.append(first.slot)
+        return (first.time, event)
     }
 }

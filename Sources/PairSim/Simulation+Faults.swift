@@ -44,7 +44,8 @@ extension Simulation {
 
     /// Seconds, about the timeout, or hours.
     private mutating func outage() -> SimTime {
-        switch self.chance.next() % 4 {
+        let kinds: UInt64 = self.scenario.kind == .restless && !self.chance.once(in: 5) ? 1 : 4
+        return switch self.chance.next() % kinds {
         case 0: self.chance.within(.seconds(1)...(.seconds(20)))
         case 1: self.chance.within(.seconds(20)...(.minutes(5)))
         case 2: self.chance.within(.minutes(4)...(.minutes(16)))
@@ -134,9 +135,10 @@ extension Simulation {
 
     private mutating func hangDaemon(_ bit: NodeBit, for duration: SimTime) {
         let index = self.node(bit)
-        guard self.nodes[index].isRunning, let failover = self.nodes[index].failover else { return }
+        guard self.nodes[index].isRunning else { return }
         self.note("node \(bit.rawValue): daemon hangs for \(duration.clockText)")
         self.catchUpTicks(bit)
+        guard let failover = self.nodes[index].failover else { return }
         self.nodes[index].isDaemonHung = true
         self.scheduleGuard(bit, failover)
         self.queue.add(.wakeDaemon(bit), at: self.now + duration)
@@ -157,6 +159,7 @@ extension Simulation {
             (self.now - self.nodes[index].lastTick) * 1_000_000 / self.nodes[index].second
         )
         let isSeen = isHang || self.chance.once(in: 2)
+        self.isWaking = !isHang
         self.nodes[index].lastTick = self.now
         self.tell(
             bit,
@@ -168,6 +171,11 @@ extension Simulation {
                 )
             )
         )
+        // The promise about pauses that a clock shows: the gate closes before anything else runs.
+        if !isHang, self.nodes[index].failover?.gate == .closing {
+            self.takeGate(bit, token: self.nodes[index].gateToken)
+        }
+        self.isWaking = false
         let inbox = self.nodes[index].inbox
         self.nodes[index].inbox = []
         for packet in inbox { self.arrive(packet, at: bit) }
@@ -182,8 +190,8 @@ extension Simulation {
         let bit: NodeBit = self.chance.once(in: 2) ? .zero : .one
         let isForced = self.scenario.allowsForce && self.chance.once(in: 3)
         let verb: Request.Verb =
-            switch self.chance.next() % 12 {
-            case 0...3: .switchover
+            switch self.chance.next() % (self.scenario.kind == .restless ? 24 : 12) {
+            case 0...3, 12...23: .switchover
             case 4, 5: .enableHA(discardingPeerVault: false)
             case 6, 7: .disableHA(isForced: isForced)
             case 8: .suspend(for: .seconds(self.chance.within(60...3600)))
@@ -231,12 +239,12 @@ extension Simulation {
     /// HA may have been switched off; one of the two enables it again, then the end is judged.
     private mutating func keepEnabled() {
         let roles = self.nodes.map(\.record.role)
-        if roles.contains(.standalone) || roles == [.none, .none] {
+        if roles.contains(.standalone) || roles.contains(.none) {
             guard self.now < self.scenario.duration + .hours(4) else {
                 self.end()
                 return
             }
-            let bit: NodeBit = roles[0] == .standalone || roles == [.none, .none] ? .zero : .one
+            let bit: NodeBit = roles[0] != .none || roles == [.none, .none] ? .zero : .one
             if roles.contains(.none) {
                 self.ask(self.newRequest(.enableHA(discardingPeerVault: false)), on: bit)
             }

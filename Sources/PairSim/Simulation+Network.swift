@@ -59,7 +59,8 @@ extension Simulation {
         let index = self.node(bit)
         guard self.nodes[index].isUp, self.nodes[index].failover != nil else { return }
         guard self.nodes[index].isRunning else {
-            self.nodes[index].inbox.append(packet)
+            // A connection holds so much, and no more.
+            if self.nodes[index].inbox.count < 32 { self.nodes[index].inbox.append(packet) }
             return
         }
         switch packet {

@@ -109,7 +109,7 @@ extension Simulation {
         let start = self.nodes[index].start
         for effect in effects {
             guard self.violation == nil else { return }
-            if !self.faultsAreOver, self.now > .minutes(1),
+            if !self.faultsAreOver, !self.isWaking, self.now > .minutes(1),
                 self.chance.once(in: self.scenario.crashOnceInEffects)
             {
                 self.crash(bit, wholeMachine: self.chance.once(in: 2), because: "\(effect.name)")
@@ -120,7 +120,7 @@ extension Simulation {
                 return
             }
         }
-        self.observe(.handled(bit))
+        if !self.isWaking { self.observe(.handled(bit)) }
         self.scheduleTick(bit)
     }
 
@@ -146,13 +146,18 @@ extension Simulation {
         let index = self.node(bit)
         switch effect {
         case .persist(let record):
+            let before = self.nodes[index].record.lineage.epoch
             self.nodes[index].record = record
+            if let newest = record.lineage.entries.last, newest.epoch > before, newest.owner == bit
+            {
+                self.observe(.promoted(bit, newest.cause))
+            }
             self.observe(.persisted(bit, record))
-        case .openGate:
+        case .openGate(let epoch):
             self.nodes[index].gateToken += 1
             self.nodes[index].vault.isMarked = false
             self.nodes[index].vault.isOpen = true
-            self.observe(.gateOpened(bit))
+            self.observe(.gateOpened(bit, epoch))
         case .closeGate:
             self.nodes[index].gateToken += 1
             let held: SimTime =
@@ -201,7 +206,6 @@ extension Simulation {
         case .reply: break
         case .report(let report):
             self.statistics.reports[report.name, default: 0] += 1
-            if case .promoted(_, let cause) = report { self.observe(.promoted(bit, cause)) }
         }
     }
 

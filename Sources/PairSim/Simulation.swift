@@ -45,6 +45,8 @@ package struct Simulation {
     var lossOnceIn: UInt64 = 0
     var faultsAreOver = false
     var isSettled = false
+    /// A machine goes on after a pause; its gate is dealt with before anything is judged.
+    var isWaking = false
     var nextWrite: UInt64 = 1
     var nextOperation: UInt64 = 1
     let pair = PairID(high: 0xA11CE, low: 0xB0B)
@@ -90,6 +92,10 @@ package struct Simulation {
 
     /// Runs the whole history, or up to the first broken promise.
     package mutating func run() throws(Violation) {
+        let scenario = self.scenario
+        self.note(
+            "seed \(scenario.seed): policy \(scenario.policy.rawValue), timeout \(scenario.timeout)"
+        )
         self.begin()
         while self.violation == nil, !self.isSettled, let next = self.queue.removeNext() {
             self.now = next.time
@@ -128,7 +134,26 @@ package struct Simulation {
 
     mutating func untilNext(_ mean: SimTime) -> SimTime { self.chance.within(1...2 * mean) }
 
+    /// What a daemon's own threads would do waits while the daemon stands still.
+    private mutating func waits(_ happening: Happening) -> Bool {
+        let bit: NodeBit
+        switch happening {
+        case .answer(let node, _, _, _), .gateTaken(let node, _), .retryLog(let node, _),
+            .keepLog(let node, _, _), .retryCopy(let node, _, _, _), .retryTail(let node, _, _, _),
+            .request(let node, _):
+            bit = node
+        case .tick, .packet, .guardCloses, .write, .start, .resume, .wakeDaemon, .fault, .verb,
+            .heal, .settle:
+            return false
+        }
+        let node = self.nodes[self.node(bit)]
+        guard node.isUp, node.failover != nil, !node.isRunning else { return false }
+        self.queue.add(happening, at: self.now + 500_000)
+        return true
+    }
+
     private mutating func happen(_ happening: Happening) {
+        guard !self.waits(happening) else { return }
         switch happening {
         case .tick(let bit, let token):
             guard self.nodes[self.node(bit)].tickToken == token else { return }

@@ -105,7 +105,6 @@ extension Failover.Report {
         case .suspended: "suspended"
         case .resumed: "resumed"
         case .failed: "failed"
-        case .gap: "gap"
         }
     }
 }

@@ -6,38 +6,36 @@ final class CheckpointPacer: Sendable {
     private let state = Monitor(State())
 
     private struct State {
-        var commits = 0
-        var isMarkerWaiting = false
+        var isDue = false
         var isStopped = false
+        var hasEnded = false
     }
 
     /// What there is to do.
     enum Call {
-        /// A batch has been applied since the last call.
-        case commits
-        /// The marker has to get into the file.
-        case marker
-        /// Nothing has happened for a while.
+        /// So many frames wait that a pass is worth its syncs.
+        case due
+        /// Nothing was due for a while.
         case quiet
         case stop
     }
 
-    func noteCommit() { self.state.update { $0.commits += 1 } }
-
-    func noteMarker() { self.state.update { $0.isMarkerWaiting = true } }
+    func noteDue() { self.state.update { $0.isDue = true } }
 
     func stop() { self.state.update { $0.isStopped = true } }
+
+    /// Takes note that the thread has looked for the last time.
+    func noteEnd() { self.state.update { $0.hasEnded = true } }
+
+    /// Waits for the thread's end; not to be called on it.
+    func waitForEnd() { _ = self.state.wait { $0.hasEnded ? true : nil } }
 
     func next(quietAfter timeout: Duration) -> Call {
         self.state.wait(atMost: timeout) { state -> Call? in
             if state.isStopped { return .stop }
-            if state.isMarkerWaiting {
-                state.isMarkerWaiting = false
-                return .marker
-            }
-            guard state.commits > 0 else { return nil }
-            state.commits = 0
-            return .commits
+            guard state.isDue else { return nil }
+            state.isDue = false
+            return .due
         } ?? .quiet
     }
 }
@@ -53,7 +51,7 @@ extension Applier {
         UInt32(min(count, count * 4_096 / self.vault.pageSize.byteCount))
     }
 
-    private static let quiet = Duration.milliseconds(500)
+    private static let quiet = Duration.seconds(2)
     /// How long applying waits for readers to leave the WAL, once per ``softFrames``.
     private static let patience = Duration.milliseconds(30)
 
@@ -63,19 +61,28 @@ extension Applier {
         StoreThread.start("pair-apply-ckpt") { [weak self] in
             while true {
                 let call = pacer.next(quietAfter: Self.quiet)
-                if case .stop = call { return }
-                guard let self else { return }
-                self.checkpoint(on: call)
+                if case .stop = call { break }
+                guard let self else { break }
+                self.checkpointIfNeeded()
             }
+            pacer.noteEnd()
         }
     }
 
-    private func checkpoint(on call: CheckpointPacer.Call) {
-        let pending = self.state.withLock { $0.failure == nil ? $0.appender.pendingFrames : 0 }
-        switch call {
-        case .commits where pending < self.softFrames: return
-        case .commits, .marker, .quiet: break
-        case .stop: return
+    /// Wakes the checkpointing thread when enough frames have come since its last pass.
+    ///
+    /// Not earlier: a pass that readers hold up costs as much as one that succeeds.
+    func noteCommit(_ state: State) {
+        guard state.appender.published.maxFrame >= state.checkpointedFrame + self.softFrames else {
+            return
+        }
+        self.pacer.noteDue()
+    }
+
+    private func checkpointIfNeeded() {
+        let pending = self.state.withLock { state in
+            state.checkpointedFrame = state.appender.published.maxFrame
+            return state.failure == nil ? state.appender.pendingFrames : 0
         }
         guard pending > 0 else { return }
         do throws(VaultError) {
@@ -83,9 +90,9 @@ extension Applier {
             let length = self.state.withLock { $0.appender.published.maxFrame }
             if length >= self.hardFrames { try self.restartWAL() }
         } catch {
-            self.state.withLock { state in
-                if error.isOfTheDisk { state.failure = state.failure ?? error }
-            }
+            // A full disk, or locks of others: the next pass tries again, and the WAL waits.
+            guard !error.isPassing else { return }
+            self.state.withLock { $0.failure = $0.failure ?? error }
         }
     }
 
@@ -124,7 +131,18 @@ extension Applier {
         guard state.parts == nil, state.copy == nil, state.appender.pendingFrames == 0,
             state.appender.published.maxFrame > 0
         else { return false }
-        guard try self.vault.files.tryCheckpointLock() else { return false }
-        return try state.appender.restart()
+        guard try self.vault.files.tryCheckpointLock(), try state.appender.restart() else {
+            return false
+        }
+        state.checkpointedFrame = 0
+        return true
+    }
+}
+
+extension VaultError {
+    /// Whether a checkpoint that failed like this may succeed later.
+    fileprivate var isPassing: Bool {
+        let (busy, locked, full): (Int32, Int32, Int32) = (5, 6, 13)
+        return self.isSQLite(busy) || self.isSQLite(locked) || self.isSQLite(full)
     }
 }

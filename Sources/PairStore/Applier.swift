@@ -34,6 +34,8 @@ final class Applier: Sendable {
         var parts: Parts?
         /// While it lasts nothing else is applied.
         var copy: Copy?
+        /// Where the WAL stood at the last checkpoint.
+        var checkpointedFrame: UInt32 = 0
         var failure: VaultError?
         let hasher = PageHasher()
     }
@@ -125,9 +127,9 @@ final class Applier: Sendable {
                 }
                 position = state.position ?? position
             }
+            self.noteCommit(state)
             return position
         }
-        self.pacer.noteCommit()
         return position
     }
 
@@ -159,6 +161,8 @@ final class Applier: Sendable {
     /// Ends applying and checkpointing; the applier is of no more use.
     func stop() -> Result<End, VaultError> {
         self.pacer.stop()
+        // A pass under way would take the checkpoint lock back when nobody wants it any more.
+        self.pacer.waitForEnd()
         return self.state.withLock { state in
             if let failure = state.failure { return .failure(failure) }
             state.failure = .notRunning("applying")
@@ -188,7 +192,10 @@ final class Applier: Sendable {
 
     static func align(_ log: SegmentStore, at position: Position) throws(VaultError) {
         do throws(SegmentStoreError) {
-            if log.position(at: position.txid) == position {
+            // The epoch is a name that both nodes agree upon; what counts is the state.
+            if let kept = log.position(at: position.txid), kept.digest == position.digest,
+                kept.epoch <= position.epoch
+            {
                 try log.truncate(after: position.txid)
             } else {
                 try log.restart(at: position)

@@ -14,7 +14,7 @@ struct CaptureLoop: ~Copyable {
     private var assembler: CommitAssembler
     private let notifier: CommitNotifier
     /// The header up to which everything is captured.
-    private var seen: WALIndex.Header?
+    private var seen: WALIndex.Header
     private var tornSince: ContinuousClock.Instant?
     private var lastCommit = ContinuousClock.now
     private var lastIdentityCheck = ContinuousClock.now
@@ -27,6 +27,7 @@ struct CaptureLoop: ~Copyable {
         checkpointer: Checkpointer,
         rhythm: WALCapture.Rhythm,
         assembler: CommitAssembler,
+        header: WALIndex.Header,
         deliver: @escaping @Sendable (CapturedSegment) -> Void,
         report: @escaping @Sendable (CaptureEvent) -> Void
     ) throws(VaultError) {
@@ -36,6 +37,7 @@ struct CaptureLoop: ~Copyable {
         self.checkpointer = checkpointer
         self.rhythm = rhythm
         self.assembler = assembler
+        self.seen = header
         self.deliver = deliver
         self.report = report
         self.notifier = try CommitNotifier(path: vault.files.walPath, bell: capture.bell)
@@ -48,7 +50,8 @@ struct CaptureLoop: ~Copyable {
         _ log: SegmentStore,
         _ checkpointer: Checkpointer,
         _ assembler: consuming CommitAssembler,
-        _ base: WALAnchor?,
+        _ header: WALIndex.Header,
+        foldingFrom base: WALAnchor?,
         _ deliver: @escaping @Sendable (CapturedSegment) -> Void,
         _ report: @escaping @Sendable (CaptureEvent) -> Void
     ) -> Result<WALCapture.End, VaultError> {
@@ -60,6 +63,7 @@ struct CaptureLoop: ~Copyable {
                 checkpointer: checkpointer,
                 rhythm: WALCapture.Rhythm(),
                 assembler: assembler,
+                header: header,
                 deliver: deliver,
                 report: report
             )
@@ -76,6 +80,8 @@ struct CaptureLoop: ~Copyable {
     mutating func run(foldingFrom base: WALAnchor?) -> Result<WALCapture.End, VaultError> {
         do throws(VaultError) {
             if let base { try self.fold(from: base) }
+            // It has kept what is to be folded where it was.
+            try self.vault.dropGuard()
             while true {
                 let (looks, marks, mustStop) = self.capture.progress.update { progress in
                     defer { progress.marks = [] }
@@ -85,8 +91,8 @@ struct CaptureLoop: ~Copyable {
                 if found { self.lastCommit = .now }
                 if self.tornSince == nil { self.completeLooks(looks) }
                 for body in marks { self.mark(body) }
-                if mustStop, self.tornSince == nil, let seen = self.seen {
-                    return .success(WALCapture.End(state: self.assembler.state, header: seen))
+                if mustStop, self.tornSince == nil {
+                    return .success(WALCapture.End(state: self.assembler.state, header: self.seen))
                 }
                 try self.rest()
             }
@@ -143,7 +149,8 @@ struct CaptureLoop: ~Copyable {
     /// Goes to a new generation, after counting that no commit of the old one was missed.
     private mutating func begin(_ header: WALIndex.Header) throws(VaultError) {
         try self.assembler.begin(header)
-        guard let seen = self.seen, seen.salts != 0 else { return }
+        let seen = self.seen
+        guard seen.salts != 0 else { return }
         // Recovery sets the counter back to zero; it keeps the generation, so no count is needed.
         let expected = header.changeCounter &- seen.changeCounter
         guard header.changeCounter >= seen.changeCounter, expected < 1_000_000 else { return }
@@ -226,11 +233,7 @@ struct CaptureLoop: ~Copyable {
         try self.vault.recover()
         self.report(.recovered(after: since.duration(to: .now)))
         // Recovery counts commits from zero again.
-        self.seen = self.seen.map { seen in
-            var seen = seen
-            seen.changeCounter = 0
-            return seen
-        }
+        self.seen.changeCounter = 0
         self.tornSince = nil
     }
 

@@ -28,6 +28,8 @@ final class Checkpointer: Sendable {
         var isIdle = false
         /// No attempt before the WAL has this many frames.
         var nextAttempt: UInt32 = 0
+        /// A writer is too fast for passes.
+        var noPassBefore = ContinuousClock.now
         /// Somebody checkpoints in a way that the guard turns into a long wait.
         var noSwingBefore = ContinuousClock.now
         var mustStop = false
@@ -92,12 +94,13 @@ final class Checkpointer: Sendable {
     /// Without a restart of the WAL, another attempt is worth it only after more frames.
     private func planNextAttempt() {
         let header = self.vault.files.index.header()
+        let backlog = self.backlog ?? 0
         self.state.update { state in
             state.salts = header?.salts ?? 0
-            state.nextAttempt = (header?.maxFrame ?? 0) + self.softLimit / 2
+            state.nextAttempt = (header?.maxFrame ?? 0) + max(self.softLimit, backlog) / 2
             state.isDue = false
         }
-        if let header, header.maxFrame > 2 * self.hardLimit {
+        if let header, backlog > 2 * self.hardLimit {
             self.report(.walPinned(frames: header.maxFrame))
         }
     }
@@ -115,21 +118,38 @@ final class Checkpointer: Sendable {
             self.vault.giveBack(reader)
             self.vault.giveBack(worker)
         }
-        for _ in 0..<6 {
-            // With everything backfilled a reader of ours would not stop a restart any more.
-            guard let before = self.backlog, before > 0 else { return }
-            if self.isAtHardLimit { break }
-            try self.pass(reader, worker)
-            // A pass that leaves half of what it found will not catch up with the writer.
-            guard let after = self.backlog, after <= before / 2 else { break }
+        if ContinuousClock.now > self.state.read({ $0.noPassBefore }) {
+            for _ in 0..<6 {
+                // With everything backfilled a reader of ours would not stop a restart any more.
+                guard let before = self.backlog, before > 0 else { return }
+                try self.pass(reader, worker)
+                // A pass that leaves half of what it found will not catch up with the writer.
+                guard let after = self.backlog, after <= before / 2 else { break }
+            }
+            guard self.backlog != 0 else { return }
+            self.state.update { $0.noPassBefore = .now + .seconds(5) }
         }
-        guard self.isAtHardLimit, self.backlog != 0 else { return }
+        guard self.hasFrames(2 * self.softLimit), try !self.isPinned() else { return }
         if try self.swing() { return }
+        guard self.hasFrames(self.hardLimit) else { return }
         try self.checkpointUnderWriteLock(worker)
     }
 
-    private var isAtHardLimit: Bool {
-        self.vault.files.index.header().map { $0.maxFrame >= self.hardLimit } ?? false
+    /// Whether a reader sits on the state that everything is backfilled to, so that nothing can be
+    /// done before it leaves.
+    private func isPinned() throws(VaultError) -> Bool {
+        let index = self.vault.files.index
+        let backfilled = index.backfilledFrames
+        for slot in 1...4 where index.readMark(slot) <= backfilled {
+            if try self.vault.files.holder(of: .readers(slot...slot), .exclusive) != nil {
+                return true
+            }
+        }
+        return false
+    }
+
+    private func hasFrames(_ count: UInt32) -> Bool {
+        self.vault.files.index.header().map { $0.maxFrame >= count } ?? false
     }
 
     // MARK: One pass

@@ -137,8 +137,8 @@ extension Applier {
             }
             state.pages = pages
             state.position = position
+            self.noteCommit(state)
         }
-        self.pacer.noteCommit()
     }
 
     fileprivate func abandonCopy() { self.state.withLock { $0.copy = nil } }

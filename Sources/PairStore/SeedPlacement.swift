@@ -26,27 +26,47 @@ enum SeedPlacement {
         return descriptor
     }
 
-    /// Moves what lies at the vault's path into `folder`, and the seed to the path.
+    /// Moves the seed to the vault's path, after what lies there was moved aside.
     ///
     /// The old log goes before the seed comes: SQLite would play it over the new file.
-    static func place(_ path: String, aside folder: String) throws(SystemFailure) {
-        for name in [path, path + "-wal", path + "-shm"] where access(name, F_OK) == 0 {
-            let target = folder + "/" + name.split(separator: "/").suffix(1).joined()
-            guard rename(name, target) == 0 else { throw SystemFailure("rename", name) }
-        }
-        try DurableFile.syncFolder(of: path)
+    static func place(_ path: String, aside stateDirectory: String) throws(SystemFailure) {
+        _ = try self.moveAside(path, to: stateDirectory, named: "replaced")
         guard rename(path + ".seed", path) == 0 else {
             throw SystemFailure("rename", path + ".seed")
         }
         try DurableFile.syncFolder(of: path)
     }
 
-    /// A new folder for what is moved aside, on the file system of `path` where that is possible.
-    static func asideFolder(
+    /// Moves a vault's files into a folder of their own under `tails`; durable when it returns.
+    ///
+    /// A crash in between leaves them apart: none of them is lost, and what is left at the path is
+    /// moved the next time.
+    ///
+    /// - Returns: the folder; `nil` when there was nothing to move.
+    static func moveAside(
+        _ path: String,
+        to stateDirectory: String,
+        named suffix: String
+    ) throws(SystemFailure) -> String? {
+        let all: [String] = [path, path + "-wal", path + "-shm"]
+        let names = all.filter { access($0, F_OK) == 0 }
+        guard !names.isEmpty else { return nil }
+        let folder = try self.asideFolder(stateDirectory, path, suffix)
+        for name in names {
+            let target = folder + "/" + String(name.split(separator: "/").last ?? "vault")
+            guard rename(name, target) == 0 else { throw SystemFailure("rename", name) }
+        }
+        try DurableFile.syncFolder(of: folder + "/.")
+        try DurableFile.syncFolder(of: path)
+        return folder
+    }
+
+    /// A new folder, on the file system of `path`, so that moving is only renaming.
+    private static func asideFolder(
         _ stateDirectory: String,
-        _ path: String
+        _ path: String,
+        _ suffix: String
     ) throws(SystemFailure) -> String {
-        let name = "replaced-" + Hex.string(UInt64.random(in: .min ... .max))
         let tails = stateDirectory + "/tails"
         try self.makeFolder(stateDirectory)
         try self.makeFolder(tails)
@@ -55,10 +75,17 @@ enum SeedPlacement {
         guard stat(tails, &state) == 0 else { throw SystemFailure("stat", tails) }
         let parent = DurableFile.folder(of: path)
         guard stat(parent, &vault) == 0 else { throw SystemFailure("stat", parent) }
-        let folder = (state.st_dev == vault.st_dev ? tails + "/" : path + ".") + name
-        try self.makeFolder(folder)
-        try DurableFile.syncFolder(of: folder)
-        return folder
+        let beside = state.st_dev == vault.st_dev ? tails + "/" : path + "."
+        var seconds = time(nil)
+        while true {
+            let folder = beside + "\(seconds)-" + suffix
+            if mkdir(folder, 0o700) == 0 {
+                try DurableFile.syncFolder(of: folder)
+                return folder
+            }
+            guard errno == EEXIST else { throw SystemFailure("mkdir", folder) }
+            seconds += 1
+        }
     }
 
     private static func makeFolder(_ path: String) throws(SystemFailure) {

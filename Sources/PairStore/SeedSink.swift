@@ -128,9 +128,10 @@ final class SeedSink: CopySink {
         _ body: (inout State) throws(VaultError) -> Void
     ) throws(VaultError) {
         try self.state.withLock { state throws(VaultError) in
-            guard var open = state else { throw .notRunning("the copy") }
+            // Taken out and put back, so that its arrays have one owner and are changed in place.
+            guard var open = state.take() else { throw .notRunning("the copy") }
+            defer { state = open }
             try body(&open)
-            state = open
         }
     }
 

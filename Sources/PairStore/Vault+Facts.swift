@@ -1,3 +1,4 @@
+import CSQLite
 import Dispatch
 package import PairCore
 import Synchronization
@@ -9,6 +10,12 @@ extension Vault {
 
     /// The size of the attached vault's pages; `nil` while it is not attached.
     package var pageSize: PageSize? { self.state.withLock { $0.vault }?.pageSize }
+
+    /// What the last attaching found; `nil` while the vault is not attached.
+    package var attachment: Attachment? { self.state.withLock { $0.attachment } }
+
+    /// The version of the SQLite library in use.
+    package static var engineVersion: String { String(cString: sqlite3_libversion()) }
 
     /// What lies at the vault's path.
     package var content: VaultContent { Self.inspect(path: self.configuration.path) }

@@ -64,15 +64,14 @@ extension Vault {
         )
         let capture = try WALCapture(from: state)
         let checkpointer = Checkpointer(vault, capture: capture, report: report)
-        let header = rest.header
         let log = self.log
         let foldBase = isFolding ? rest.foldBase : nil
         StoreThread.start("pair-capture") {
             let reader = FrameReader(
                 vault.files,
                 pageSize: vault.pageSize,
-                anchor: header.anchor,
-                isBigEndian: header.hasBigEndianChecksums
+                anchor: rest.header.anchor,
+                isBigEndian: rest.header.hasBigEndianChecksums
             )
             let outcome = CaptureLoop.outcome(
                 of: vault,
@@ -80,7 +79,8 @@ extension Vault {
                 log,
                 checkpointer,
                 CommitAssembler(state, reader: reader),
-                foldBase,
+                rest.header,
+                foldingFrom: foldBase,
                 deliver,
                 report
             )

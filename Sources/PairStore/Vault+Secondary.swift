@@ -91,6 +91,30 @@ extension Vault {
         return try SeedSink(self, pageSize: pageSize, pageCount: pageCount)
     }
 
+    /// Moves the vault's files into a folder under `tails`, so that another vault can come here.
+    ///
+    /// Custody is given back first. Durable when it returns.
+    ///
+    /// - Returns: the folder, `nil` when there was no vault.
+    /// - Throws: `.attached` when somebody else has the vault open.
+    package func moveAside() throws(VaultError) -> String? {
+        self.detach()
+        let path = self.configuration.path
+        let solitude = try Solitude(at: path)
+        let folder: String?
+        do throws(SystemFailure) {
+            folder = try SeedPlacement.moveAside(
+                path,
+                to: self.configuration.stateDirectory,
+                named: "discarded"
+            )
+        } catch {
+            throw VaultError(error)
+        }
+        _ = consume solitude
+        return folder
+    }
+
     /// Puts the finished seed in the vault's place; the log begins at `position`.
     func place(seedOf pageSize: PageSize, at position: Position) throws(VaultError) {
         let path = self.configuration.path
@@ -102,8 +126,7 @@ extension Vault {
             throw .log(error)
         }
         do throws(SystemFailure) {
-            let aside = try SeedPlacement.asideFolder(self.configuration.stateDirectory, path)
-            try SeedPlacement.place(path, aside: aside)
+            try SeedPlacement.place(path, aside: self.configuration.stateDirectory)
         } catch {
             throw VaultError(error)
         }

@@ -42,6 +42,7 @@ package final class Vault: Sendable {
         var rest: Rest?
         var capture: WALCapture?
         var checkpointer: Checkpointer?
+        var attachment: Attachment?
         var applier: Applier?
     }
 
@@ -138,39 +139,34 @@ package final class Vault: Sendable {
         }
     }
 
-    /// Reads the whole vault at a snapshot, after the marker was made to agree with `mode`.
+    /// Makes the marker agree with `mode`, and reads the whole vault at a snapshot.
     private func survey(
         _ vault: AttachedVault,
         _ mode: AttachMode,
         _ timeout: Duration
     ) throws(VaultError) -> (Rest, wasMarked: Bool) {
+        // What the application has committed without us may be in the WAL alone.
+        _ = try vault.tryGuard()
+        let wasMarked = try vault.hasMarker()
+        switch mode {
+        case .open where wasMarked:
+            try vault.gate.close(atMost: timeout)
+            try vault.setMarker(false)
+            try vault.gate.open()
+        case .closed(let marked) where marked != wasMarked:
+            try vault.setMarker(marked)
+            if marked { try vault.checkpointMarker() }
+        case .open, .closed: break
+        }
         let connection = try vault.borrowConnection()
         defer { vault.giveBack(connection) }
-        let wasMarked = try vault.hasMarker()
-        try self.agree(vault, mode, isMarked: wasMarked, timeout)
         let snapshot = try Snapshot(
             of: vault.files,
             through: connection,
             pageSize: vault.pageSize
         )
         defer { snapshot.end() }
-        let pages = try snapshot.scan().pages
-        return (Rest(pages: pages, header: snapshot.header, foldBase: nil), wasMarked)
-    }
-
-    /// Makes the marker what `mode` says, and checkpoints it into the file.
-    private func agree(
-        _ vault: AttachedVault, _ mode: AttachMode, isMarked: Bool, _ timeout: Duration
-    ) throws(VaultError) {
-        switch mode {
-        case .open where isMarked:
-            try vault.gate.close(atMost: timeout)
-            try vault.setMarker(false)
-            try vault.gate.open()
-        case .closed(let marked) where marked != isMarked: try vault.setMarker(marked)
-        case .open, .closed: return
-        }
-        try vault.checkpointMarker()
+        return (Rest(pages: try snapshot.scan().pages, header: snapshot.header), wasMarked)
     }
 
     /// Looks for the state that was found in the log.
@@ -215,6 +211,7 @@ package final class Vault: Sendable {
         self.state.withLock { state in
             state.vault = vault
             state.rest = rest
+            state.attachment = attachment
         }
         return attachment
     }

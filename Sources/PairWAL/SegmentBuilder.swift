@@ -13,7 +13,7 @@ package struct SegmentBuilder: Sendable {
     private var pagesAfter: UInt32 = 0
     private var hasOpenCommit = false
 
-    /// - Parameter partIndex: from 0; above 0 the segment continues a transaction.
+    /// With a `partIndex` above 0 the segment continues a transaction.
     package init(
         kind: SegmentHeader.Kind = .transactions,
         pageSize: PageSize,
@@ -58,7 +58,7 @@ package struct SegmentBuilder: Sendable {
 
     /// Adds a page's image to the commit that is being written.
     ///
-    /// - Parameter image: one page long; page 1 with byte 18 = 2, whatever the file says.
+    /// `image` is one page long; page 1 comes with byte 18 = 2, whatever the file says.
     package mutating func append(_ page: PageNumber, _ image: UnsafeRawBufferPointer) {
         precondition(image.count == self.header.pageSize.byteCount, "\(image.count)-byte page")
         precondition(self.hasRoom, "no room for page \(page.rawValue)")

@@ -11,7 +11,7 @@ package struct SegmentHeader: Hashable, Sendable {
     package var epoch: Epoch
     package var first: TXID
     package var last: TXID
-    /// The vault's page count after ``last``; 0 while more parts follow.
+    /// The vault's page count after `last`; 0 while more parts follow.
     package var pagesAfter: UInt32
     package var recordCount: UInt32
     package var payloadByteCount: Int
@@ -72,7 +72,7 @@ package struct SegmentHeader: Hashable, Sendable {
 
     package static let magic: UInt32 = 0x4745_5350  // "PSEG"
     package static let version: UInt16 = 1
-    /// SHA-256 as in ``PageHash``.
+    /// SHA-256 as in `PageHash`.
     package static let hashAlgorithm: UInt8 = 1
 
     /// Where the vault is once the segment has taken effect; `nil` while more parts follow.

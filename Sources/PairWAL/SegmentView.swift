@@ -17,7 +17,7 @@ package struct SegmentRecord: Hashable, Sendable {
 ///
 /// Its bytes may come from the peer: nothing is used before the checksum, the header and all
 /// records have been found in order. What a view cannot know is whether the segment continues the
-/// history it is put to, and whether its pages give ``SegmentHeader/digestAfter``.
+/// history it is put to, and whether its pages give the header's `digestAfter`.
 package struct SegmentView: Sendable {
     package let bytes: [UInt8]
     package let header: SegmentHeader
@@ -150,7 +150,7 @@ private struct RawRecord {
     static let rawPage: UInt8 = 0
     static let zeroPage: UInt8 = 1
 
-    /// - Parameter bytes: at least 16 from `offset` on.
+    /// `bytes` has at least 16 from `offset` on.
     init(_ bytes: [UInt8], at offset: Int) {
         (self.page, self.encoding, self.flags, self.reserved, self.pagesAfter, self.length) =
             bytes.withUnsafeBytes { raw in

@@ -15,7 +15,7 @@ package struct WALChecksum: Hashable, Sendable {
 
     /// Takes in `bytes`, whose count is a multiple of eight.
     ///
-    /// - Parameter isBigEndian: how the file's magic says that words are read.
+    /// `isBigEndian` is how the file's magic says that words are read.
     package mutating func add(_ bytes: UnsafeRawBufferPointer, isBigEndian: Bool) {
         precondition(bytes.count.isMultiple(of: 8), "checksum of \(bytes.count) bytes")
         var first = self.first

@@ -27,7 +27,7 @@ package struct WALFrame: Hashable, Sendable {
 
     /// Reads the header of a frame, which proves nothing.
     ///
-    /// - Parameter bytes: at least 24.
+    /// `bytes` has at least 24.
     package init(header bytes: UnsafeRawBufferPointer) {
         self.page = PageNumber(bytes.bigEndianWord(at: 0))
         self.pagesAfterCommit = bytes.bigEndianWord(at: 4)
@@ -40,6 +40,7 @@ package struct WALFrame: Hashable, Sendable {
     /// - Parameters:
     ///   - bytes: the frame's header and page.
     ///   - anchor: what is proven so far; moved past this frame on success.
+    ///   - isBigEndian: how the file's magic says that checksums read words.
     /// - Throws: ``WALError`` when salts or the running checksum say that the frame is not the one
     ///   after `anchor`.
     package init(

@@ -64,6 +64,26 @@ extension GlobalOptions {
     }
 }
 
+extension GlobalOptions {
+    /// Asks for a list and writes it, one entry a line.
+    func list<Payload: Codable & Hashable & Sendable, Entry: Encodable>(
+        _ command: ControlCommand,
+        _ type: Payload.Type,
+        _ entries: (Payload) -> [Entry],
+        line: (Entry) -> String
+    ) throws {
+        let outcome = try self.ask(command, type)
+        for entry in outcome.payload.map(entries) ?? [] {
+            switch self.output {
+            case .json:
+                StandardOutput.write(String(decoding: JSON.line(entry), as: UTF8.self) + "\n")
+            case .table: StandardOutput.write(line(entry) + "\n")
+            }
+        }
+        try outcome.end()
+    }
+}
+
 extension ControlOutcome {
     /// Writes the message to standard error, and throws unless the verb was carried out.
     func end() throws {

@@ -9,7 +9,7 @@ struct Pair: ParsableCommand {
             On one node `pairctl pair invite` gives a code, on the other `pairctl pair join` takes \
             it. That exchanges keys and nothing else: no data moves before `pairctl enable-ha`.
             """,
-        subcommands: [PairInvite.self, PairJoin.self, PairShow.self]
+        subcommands: [PairInvite.self, PairJoin.self, PairShow.self, PairRemove.self]
     )
 
     /// Both nodes, and the fingerprint that must be the same on both.

@@ -18,7 +18,9 @@ struct Pairctl: ParsableCommand {
             """,
         version: Release.version,
         subcommands: [
-            Status.self, Pair.self, EnableHA.self, Verify.self, Wait.self,
+            Status.self, Init.self, Pair.self, EnableHA.self, DisableHA.self, Switchover.self,
+            Promote.self, Suspend.self, Resume.self, Tail.self, Verify.self, Wait.self,
+            History.self, Events.self,
         ]
     )
 }

@@ -140,6 +140,82 @@ struct PairctlTests {
         #expect(answer.output.isEmpty && daemon.asked.isEmpty)
     }
 
+    static let typed: [([String], ControlCommand)] = [
+        (["init", "--standalone"], .initialize),
+        (["pair", "invite", "--ttl", "5m"], .pairInvite(.init(ttlSeconds: 300))),
+        (["pair", "show"], .pairShow),
+        (["pair", "remove", "--wipe-keys"], .pairRemove(.init(wipeKeys: true))),
+        (
+            ["enable-ha", "--wait", "--discard-peer-vault", "--confirm", "b"],
+            .enableHA(.init(wait: true, discardPeerVault: true, confirm: "b"))
+        ),
+        (
+            ["disable-ha", "--force", "--confirm", "b"],
+            .disableHA(.init(wait: false, force: true, confirm: "b"))
+        ),
+        (["switchover", "--wait"], .switchover),
+        (
+            ["promote", "--force", "--confirm", "b", "--reason", "fire"],
+            .promote(.init(force: true, confirm: "b", reason: "fire"))
+        ),
+        (["suspend", "--for", "2h"], .suspend(.init(seconds: 7200))), (["resume"], .resume),
+        (["tail", "list"], .tailList), (["verify", "--full"], .verify(.init(full: true))),
+        (["wait", "--durable"], .wait(.init(level: .durable))), (["history"], .history),
+        (["events"], .events(.init(follow: false))),
+    ]
+
+    @Test(arguments: typed.indices)
+    func `every verb asks for what was typed, and for nothing else`(index: Int) async throws {
+        let (arguments, command) = Self.typed[index]
+        let daemon = try ScriptedDaemon([#"{"exitCode":10,"message":"no"}"#])
+
+        let answer = try await daemon.pairctl(arguments)
+
+        #expect(answer.status == 10 && answer.output.isEmpty, "\(answer)")
+        let requests = try daemon.asked.map {
+            try JSONDecoder().decode(ControlRequest.self, from: Data($0.utf8))
+        }
+        #expect(requests.map(\.command) == [command])
+        #expect(requests.map(\.dryRun) == [false])
+    }
+
+    @Test(arguments: ["enable-ha", "disable-ha", "switchover", "promote", "resume"])
+    func `a dry run says that it is one`(verb: String) async throws {
+        let daemon = try ScriptedDaemon([#"{"exitCode":0,"message":"would"}"#])
+
+        #expect(try await daemon.pairctl([verb, "--dry-run"]).status == 0)
+        #expect(daemon.asked.allSatisfy { $0.contains(#""dryRun":true"#) })
+        #expect(daemon.asked.count == 1)
+    }
+
+    @Test func `lists are one entry a line, as text and as JSON`() async throws {
+        let at = WallTime(secondsSince1970: 1_793_589_247)
+        let events = EventList(events: [
+            .init(
+                at: at,
+                event: "peer.up",
+                level: "info",
+                message: "hello",
+                fields: ["role": "primary", "epoch": "7"]
+            ),
+            .init(at: at, event: "gate.opened", level: "info", message: "", fields: [:]),
+        ])
+        let daemon = try ScriptedDaemon([try self.line(ControlOutcome(.done, payload: events))])
+
+        let table = try await daemon.pairctl(["events"])
+        let json = try await daemon.pairctl(["events", "-o", "json"])
+
+        #expect(
+            table.output == """
+                2026-11-02T03:14:07.000Z  peer.up  epoch=7  role=primary  - hello
+                2026-11-02T03:14:07.000Z  gate.opened
+
+                """
+        )
+        #expect(json.lines.count == 2)
+        #expect(json.lines.allSatisfy { $0.hasPrefix("{") && $0.hasSuffix("}") })
+    }
+
     @Test func `wait and verify say what they found, on one line for scripts`() async throws {
         let position = Position(
             epoch: Epoch(rawValue: 7),

@@ -240,6 +240,6 @@ struct StatusHealthTests {
         #expect(Health.Question(path: "/health") == .primary)
         #expect(Health.Question(path: "/live") == .live)
         #expect(Health.Question(path: "/primary/") == nil)
-        #expect(Health.Question(path: "/master") == nil)
+        #expect(Health.Question(path: "/writer") == nil)
     }
 }

@@ -226,7 +226,7 @@ struct PairingTests {
     @Test func `gives a silent joiner its time and no more, and its silence costs no try`()
         async throws
     {
-        try await withInvitation(patience: .milliseconds(100)) { invitation in
+        try await withInvitation(patience: .seconds(2)) { invitation in
             let silent = try await RawPeer(
                 connectingTo: invitation.node.port,
                 as: Identity.ephemeral()
@@ -263,11 +263,12 @@ struct PairingTests {
                 try await rude.waitForEnd()
             }
 
-            #expect(invitation.kept.events.isEmpty)
-            let errors = invitation.events.events.compactMap { event -> PairingError? in
-                if case .failed(_, let error) = event { error } else { nil }
-            }
+            let errors = try await invitation.events.wait(for: "three failures") { $0.count == 3 }
+                .compactMap { event -> PairingError? in
+                    if case .failed(_, let error) = event { error } else { nil }
+                }
             #expect(errors == Array(repeating: .unexpectedMessage, count: 3))
+            #expect(invitation.kept.events.isEmpty)
         }
     }
 

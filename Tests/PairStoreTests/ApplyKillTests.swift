@@ -56,6 +56,65 @@ struct ApplyKillTests {
         #expect(files.copy == files.source)
     }
 
+    /// Kills a copy at random moments: there is nothing, the old vault or the new one, never a mixture.
+    @Test(arguments: [true, false])
+    func `takes a copy completely or not at all`(isDelta: Bool) throws {
+        let bench = try ApplyBench(setup: Self.bulk)
+        let image = bench.folder("image")
+        try bench.source.startCapture()
+        try bench.source.shell("UPDATE t SET body=randomblob(2000) WHERE id % 3 = 0; VACUUM;")
+        let end = try bench.source.settle()
+        try bench.source.finalFile().write(to: URL(fileURLWithPath: image))
+        if !isDelta { try FileManager.default.removeItem(atPath: bench.path) }
+        let old = isDelta ? try Self.sum(bench.path) : nil
+        let new = try Self.sum(image)
+        var random = SplitMix(state: isDelta ? 3 : 4)
+        var kills = 0
+
+        while true {
+            let client = try Client([
+                Self.program, "copy", bench.folder.path, image, "4096", end.epoch.description,
+                end.txid.description, end.digest.description,
+            ])
+            let life = kills < 25 ? Double(random.next() % 120) / 1_000 : 60
+            let isDone = client.ends(within: life)
+            client.kill()
+            let (text, _) = client.wait()
+            try #require(!text.contains("failed"), "\(text)")
+            if isDone, text.hasSuffix("done\n") { break }
+            kills += 1
+            let exists = FileManager.default.fileExists(atPath: bench.path)
+            #expect(exists || !isDelta)
+            if exists {
+                let sum = try Self.sum(bench.path)
+                #expect(sum == old || sum == new, "after \(kills) kills")
+            }
+        }
+
+        #expect(kills > 3)
+        #expect(try Self.sum(bench.path) == new)
+        #expect(try bench.copyFile() == Data(contentsOf: URL(fileURLWithPath: image)))
+    }
+
+    private static let bulk = """
+        CREATE TABLE t(id INTEGER PRIMARY KEY, body BLOB);
+        WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 6000)
+        INSERT INTO t SELECT i, randomblob(2000) FROM n;
+        """
+
+    /// A number that two different vaults hardly share, and that needs every page.
+    private static func sum(_ path: String) throws -> String {
+        try CaptureBench.run([
+            "sqlite3", path,
+            "SELECT count(*), sum(unicode(hex(body)) + id), md5 FROM t,"
+                + " (SELECT hex(max(body)) || hex(min(body)) AS md5 FROM t);"
+                + " PRAGMA integrity_check;",
+        ])
+    }
+
+    private static let program =
+        Bundle.main.bundleURL.appendingPathComponent("store-fixture").path
+
     /// Lets an application commit, so that there is a log to apply.
     private func record(_ bench: ApplyBench) throws -> Position {
         try bench.source.startCapture()
@@ -82,9 +141,8 @@ struct ApplyKillTests {
     }
 
     private func fixture(_ bench: ApplyBench, _ feed: String, _ base: Position) throws -> Client {
-        let program = Bundle.main.bundleURL.appendingPathComponent("store-fixture").path
-        return try Client([
-            program, "apply", bench.folder.path, feed, base.epoch.description,
+        try Client([
+            Self.program, "apply", bench.folder.path, feed, base.epoch.description,
             base.txid.description, base.digest.description, "60000",
         ])
     }

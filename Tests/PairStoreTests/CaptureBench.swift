@@ -59,20 +59,62 @@ final class CaptureBench: Sendable {
 
         """
 
+    /// What statements in another process fail with.
+    func shellFailure(_ sql: String) throws -> String {
+        try Self.run(["sh", "-c", "sqlite3 \"$0\" \"$1\" 2>&1; true", self.path, sql])
+    }
+
+    /// A process that has run a script and stays until it is ended.
+    struct Running {
+        let process: Process
+        var pid: Int32 { self.process.processIdentifier }
+
+        init(_ arguments: [String]) throws {
+            self.process = Process()
+            let output = Pipe()
+            self.process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            self.process.arguments = arguments
+            self.process.standardInput = FileHandle.nullDevice
+            self.process.standardOutput = output
+            try self.process.run()
+            let ready = output.fileHandleForReading.readData(ofLength: 6)
+            try #require(ready == Data("ready\n".utf8))
+        }
+
+        func end() {
+            self.process.terminate()
+            self.process.waitUntilExit()
+        }
+    }
+
+    func process(_ script: String) throws -> Running {
+        try Running([
+            "python3", "-c",
+            Self.preamble + script + "\nprint('ready', flush=True)\nsignal.pause()\n", self.path,
+        ])
+    }
+
+    /// An application that keeps the vault open, so that the last close of others leaves the WAL.
+    func keepOpen() throws -> Running {
+        try self.process("app = connect(); app.execute('SELECT count(*) FROM t').fetchall()")
+    }
+
     static func run(_ arguments: [String]) throws -> String {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = arguments
-        let output = Pipe()
+        // Not a pipe: another test's child, started at the same time, might keep its end open.
+        let outputPath = NSTemporaryDirectory() + "output-" + UUID().uuidString
+        try Data().write(to: URL(fileURLWithPath: outputPath))
+        defer { try? FileManager.default.removeItem(atPath: outputPath) }
+        let output = try #require(FileHandle(forWritingAtPath: outputPath))
         process.standardOutput = output
         process.standardError = output
         process.standardInput = FileHandle.nullDevice
         try process.run()
-        let text = String(
-            decoding: output.fileHandleForReading.readDataToEndOfFile(),
-            as: UTF8.self
-        )
         process.waitUntilExit()
+        try output.close()
+        let text = try String(contentsOfFile: outputPath, encoding: .utf8)
         try #require(process.terminationReason == .exit, "\(arguments.prefix(2)): \(text)")
         try #require(process.terminationStatus == 0, "\(arguments.prefix(2)): \(text)")
         return text
@@ -113,8 +155,7 @@ final class CaptureBench: Sendable {
 
     var captured: [[UInt8]] { self.segments.withLock { $0 } }
 
-    /// A mark of the newest state, with everything it holds read.
-    func copy() throws -> PageArray {
+    func mark() throws -> Mark {
         let answer = Mutex<Result<Mark, VaultError>?>(nil)
         let arrived = DispatchSemaphore(value: 0)
         self.vault.withMark { mark in
@@ -122,7 +163,12 @@ final class CaptureBench: Sendable {
             arrived.signal()
         }
         try #require(arrived.wait(timeout: .now() + 20) == .success)
-        let mark = try #require(answer.withLock { $0 }).get()
+        return try #require(answer.withLock { $0 }).get()
+    }
+
+    /// Everything that a mark of the newest state holds.
+    func copy() throws -> PageArray {
+        let mark = try self.mark()
         defer { mark.end() }
         return try PageArray(mark)
     }

@@ -56,9 +56,10 @@ struct CaptureCheckpointTests {
         try bench.settle()
 
         let size = try FileManager.default.attributesOfItem(atPath: bench.path + "-wal")[.size]
-        #expect((size as? Int ?? .max) < 64 << 20)
         try reference.apply(bench.captured)
-        #expect(reference.map.pageCount * 4_096 > 64 << 20, "too little was written to show it")
+        let captured = bench.captured.reduce(0) { $0 + $1.count }
+        #expect(captured > 128 << 20, "too little was written to show anything")
+        #expect((size as? Int ?? .max) < captured / 2)
         #expect(try bench.finalFile() == reference.file)
         #expect(bench.events == [])
     }

@@ -113,6 +113,24 @@ struct SeedTests {
         #expect(!FileManager.default.fileExists(atPath: bench.path))
     }
 
+    @Test func `can be preceded by moving an old vault aside`() throws {
+        let bench = try SeedBench(setup: Self.setup)
+        _ = try CaptureBench.run(["cp", bench.source.path, bench.path])
+        _ = try bench.copy.attach(.closed(marked: true))
+        #expect(try bench.copy.integrityCheck() == "ok")
+
+        let folder = try #require(try bench.copy.moveAside())
+
+        #expect(!FileManager.default.fileExists(atPath: bench.path))
+        let kept = try CaptureBench.run(["sqlite3", folder + "/copy.db", "SELECT count(*) FROM t"])
+        #expect(kept == "300\n")
+        #expect(try bench.copy.moveAside() == nil)
+        let sink = try bench.begin()
+        try bench.send(to: sink, slices: 1) { _ in }
+        try bench.end(sink)
+        try bench.expectEqualFiles()
+    }
+
     @Test func `does not play an old log over the new file`() throws {
         let bench = try SeedBench(setup: Self.setup)
         // A vault was deleted by hand, its log was not.

@@ -21,10 +21,9 @@ struct PersistedBeforeSpoken: Checker {
                 heartbeat.number.incarnation == record.incarnation
             else { return "node \(bit.rawValue) beats what is not durable" }
             return nil
-        case .gateOpened(let bit):
+        case .gateOpened(let bit, let epoch):
             let node = simulation.nodes[Int(bit.rawValue)]
-            guard let failover = node.failover, failover.record.epoch == node.record.epoch,
-                node.claimsToServe, node.record.relinquish == nil
+            guard epoch == node.record.epoch, node.claimsToServe, node.record.relinquish == nil
             else { return "node \(bit.rawValue) opens before its epoch is durable" }
             return nil
         case .persisted, .promoted, .wrote, .destroyed, .handled, .settled: return nil
