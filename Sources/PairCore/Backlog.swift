@@ -36,7 +36,9 @@ package struct Backlog: Hashable, Sendable {
         }
     }
 
-    package var newest: TXID { self.entries.last.map { max($0.last, self.acknowledged) } ?? self.acknowledged }
+    package var newest: TXID {
+        self.entries.last.map { max($0.last, self.acknowledged) } ?? self.acknowledged
+    }
 
     package var transactions: UInt64 { self.newest.distance(from: self.acknowledged) }
 

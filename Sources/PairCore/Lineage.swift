@@ -23,7 +23,11 @@ package struct LineageEntry: Hashable, Sendable, Codable {
     package var wallSeconds: Int64
 
     package init(
-        epoch: Epoch, owner: NodeBit, fork: Position, cause: EpochCause, wallSeconds: Int64
+        epoch: Epoch,
+        owner: NodeBit,
+        fork: Position,
+        cause: EpochCause,
+        wallSeconds: Int64
     ) {
         self.epoch = epoch
         self.owner = owner

@@ -42,9 +42,17 @@ package struct PairFacts: Hashable, Sendable {
     }
 
     package init(
-        role: Role, state: NodeState, gate: GateState, names: Names, silence: Duration?,
-        timeout: Duration, equalSince: Duration?, unacknowledgedFor: Duration,
-        peerGate: GateState?, troubles: [String], reservations: [Reservation] = [],
+        role: Role,
+        state: NodeState,
+        gate: GateState,
+        names: Names,
+        silence: Duration?,
+        timeout: Duration,
+        equalSince: Duration?,
+        unacknowledgedFor: Duration,
+        peerGate: GateState?,
+        troubles: [String],
+        reservations: [Reservation] = [],
         lastVerifyFailed: Bool
     ) {
         self.role = role
@@ -106,12 +114,16 @@ package struct PairFacts: Hashable, Sendable {
         switch self.state {
         case .unpaired:
             Judgement(
-                .unpaired, ["this node has no peer"],
-                next: "pairctl pair invite, then on the other node: pairctl pair join")
+                .unpaired,
+                ["this node has no peer"],
+                next: "pairctl pair invite, then on the other node: pairctl pair join"
+            )
         case .paired:
             Judgement(
-                .unpaired, ["HA has never been on"],
-                next: "pairctl enable-ha, on the node whose vault is to be served")
+                .unpaired,
+                ["HA has never been on"],
+                next: "pairctl enable-ha, on the node whose vault is to be served"
+            )
         default: Judgement(.down, ["this node serves nothing (\(self.state.rawValue))"])
         }
     }
@@ -123,8 +135,10 @@ package struct PairFacts: Hashable, Sendable {
         let peer = self.names.peer ?? "the peer"
         guard self.state == .streaming else {
             return Judgement(
-                .unprotected, ["\(peer) is not connected\(self.silenceText)"],
-                next: "on \(peer): systemctl status paird")
+                .unprotected,
+                ["\(peer) is not connected\(self.silenceText)"],
+                next: "on \(peer): systemctl status paird"
+            )
         }
         return self.copies(of: peer)
     }
@@ -137,7 +151,11 @@ package struct PairFacts: Hashable, Sendable {
         switch self.state {
         case .streaming where self.peerGate == .open: return self.copies(of: self.names.local)
         case .streaming:
-            return Judgement(.down, ["the gate of \(peer) is closed"], next: "pairctl status, there")
+            return Judgement(
+                .down,
+                ["the gate of \(peer) is closed"],
+                next: "pairctl status, there"
+            )
         case .suspect: return Judgement(.degraded, ["\(peer) is silent\(self.silenceText)"])
         case .seeding: return Judgement(.unprotected, ["the whole copy is still being taken"])
         case .catchingUp: return Judgement(.unprotected, ["this node is still catching up"])
@@ -154,11 +172,14 @@ package struct PairFacts: Hashable, Sendable {
         guard self.unacknowledgedFor <= Self.freshness else {
             return Judgement(
                 .unprotected,
-                ["\(secondary) has not acknowledged anything for \(self.unacknowledgedFor.inWords)"])
+                ["\(secondary) has not acknowledged anything for \(self.unacknowledgedFor.inWords)"]
+            )
         }
         guard equalSince <= Self.freshness else {
             return Judgement(
-                .unprotected, ["the copies were last known to be equal \(equalSince.inWords) ago"])
+                .unprotected,
+                ["the copies were last known to be equal \(equalSince.inWords) ago"]
+            )
         }
         return Judgement(.protected)
     }

@@ -24,10 +24,22 @@ package struct Presence: Hashable, Sendable {
     package var reasons: [String]
 
     package init(
-        node: NodeID, name: String, model: String, version: String, bootID: UInt64, role: Role,
-        state: NodeState, gate: GateState, right: Right, epoch: Epoch, lineage: Lineage,
-        position: Position?, content: VaultContent, longestWriteHold: Duration,
-        policy: PairPolicy, reasons: [String]
+        node: NodeID,
+        name: String,
+        model: String,
+        version: String,
+        bootID: UInt64,
+        role: Role,
+        state: NodeState,
+        gate: GateState,
+        right: Right,
+        epoch: Epoch,
+        lineage: Lineage,
+        position: Position?,
+        content: VaultContent,
+        longestWriteHold: Duration,
+        policy: PairPolicy,
+        reasons: [String]
     ) {
         self.node = node
         self.name = name

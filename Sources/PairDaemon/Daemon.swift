@@ -35,42 +35,59 @@ package struct Daemon: Sendable {
         let identity = try Self.attempt(78) {
             try Identity.load(
                 from: configuration.stateDirectory + "/keys",
-                creatingMissingKeys: keeper.current.peer == nil)
+                creatingMissingKeys: keeper.current.peer == nil
+            )
         }
         let vault = try Self.attempt(1) {
             try Vault(
-            Vault.Configuration(
-                path: configuration.vaultPath,
-                logDirectory: configuration.stateDirectory + "/log",
-                stateDirectory: configuration.stateDirectory,
-                retentionBytes: Int(clamping: configuration.logRetention.byteCount),
-                retentionAge: configuration.logRetention.age))
+                Vault.Configuration(
+                    path: configuration.vaultPath,
+                    logDirectory: configuration.stateDirectory + "/log",
+                    stateDirectory: configuration.stateDirectory,
+                    retentionBytes: Int(clamping: configuration.logRetention.byteCount),
+                    retentionAge: configuration.logRetention.age
+                )
+            )
         }
         try Self.attempt(78) { try vault.checkPlace() }
         let archives = try Self.attempt(1) {
             try ArchiveStore(directory: configuration.stateDirectory + "/tails")
         }
         let (stream, events) = AsyncStream.makeStream(
-            of: NodeEvent.self, bufferingPolicy: .bufferingOldest(8192))
+            of: NodeEvent.self,
+            bufferingPolicy: .bufferingOldest(8192)
+        )
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         let shellBox = LateShell()
         let links = try Self.attempt(1) {
             var settings = PeerLink.Configuration(
-                identity: identity, node: keeper.current.identity.node,
+                identity: identity,
+                node: keeper.current.identity.node,
                 incarnation: keeper.current.incarnation + 1,
                 listenAddress: configuration.replicationListener.host,
-                listenPort: Int(configuration.replicationListener.port))
+                listenPort: Int(configuration.replicationListener.port)
+            )
             if configuration.lab != nil {
                 settings.timing.longestBackoff = min(.seconds(5), configuration.timers.tick * 5)
             }
             return try PeerLink(
-                configuration: settings, eventLoop: group.next(), observer: shellBox.observer)
+                configuration: settings,
+                eventLoop: group.next(),
+                observer: shellBox.observer
+            )
         }
         let context: @Sendable () -> Logger.Metadata = { [shellBox] in shellBox.metadata }
         let shell = NodeShell(
-            configuration: configuration, keeper: keeper, identity: identity, vault: vault,
-            archives: archives, links: links, log: EventLog(logger: logger, context: context),
-            gateFiles: Self.gateFiles(configuration), events: events)
+            configuration: configuration,
+            keeper: keeper,
+            identity: identity,
+            vault: vault,
+            archives: archives,
+            links: links,
+            log: EventLog(logger: logger, context: context),
+            gateFiles: Self.gateFiles(configuration),
+            events: events
+        )
         shell.hold(lock)
         shellBox.set(shell)
         self.shell = shell
@@ -82,24 +99,31 @@ package struct Daemon: Sendable {
     package func run() async throws {
         let configuration = self.shell.configuration
         self.shell.log.emit(
-            .daemonStart, "",
+            .daemonStart,
+            "",
             [
                 "version": Release.version, "lab": "\(configuration.lab != nil)",
                 "vault": configuration.vaultPath,
                 "incarnation": "\(self.shell.keeper.current.incarnation)",
-            ])
+            ]
+        )
         let services = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
                     .init(
                         service: NodeService(shell: self.shell, stream: self.stream),
                         successTerminationBehavior: .gracefullyShutdownGroup,
-                        failureTerminationBehavior: .gracefullyShutdownGroup),
+                        failureTerminationBehavior: .gracefullyShutdownGroup
+                    ),
                     .init(
                         service: ListenerService(shell: self.shell, group: self.group),
-                        failureTerminationBehavior: .gracefullyShutdownGroup),
+                        failureTerminationBehavior: .gracefullyShutdownGroup
+                    ),
                 ],
-                gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet))
+                gracefulShutdownSignals: [.sigterm, .sigint],
+                logger: Self.quiet
+            )
+        )
         try await services.run()
         try await self.group.shutdownGracefully()
     }
@@ -133,24 +157,31 @@ package struct Daemon: Sendable {
         if let damage = loaded.damage {
             StandardError.write(
                 "\(configuration.stateDirectory): one generation of node.state is damaged "
-                    + "(\(damage)); the other one is used\n")
+                    + "(\(damage)); the other one is used\n"
+            )
         }
         var record =
             loaded.record
             ?? NodeRecord(
                 identity: NodeRecord.Identity(
                     node: NodeID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max)),
-                    name: "", model: ""))
+                    name: "",
+                    model: ""
+                )
+            )
         record.identity.name = configuration.nodeName ?? Machine.hostName()
         record.identity.model = configuration.model ?? Machine.productName()
         record.policy = PairPolicy(
-            failover: configuration.failover.policy, timeout: configuration.timers.timeout)
+            failover: configuration.failover.policy,
+            timeout: configuration.timers.timeout
+        )
         try Self.attempt(1) { try file.store(record) }
         return (RecordKeeper(file: file, record: record), lock)
     }
 
     private static func attempt<Value>(
-        _ exitCode: Int32, _ work: () throws -> Value
+        _ exitCode: Int32,
+        _ work: () throws -> Value
     ) throws(StartFailure) -> Value {
         do {
             return try work()
@@ -169,8 +200,10 @@ private struct NodeService: Service {
         let ticks = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "pair.tick"))
         let shell = self.shell
         ticks.schedule(
-            deadline: .now(), repeating: .nanoseconds(Int(shell.timers.tick.inSeconds * 1e9)),
-            leeway: .milliseconds(10))
+            deadline: .now(),
+            repeating: .nanoseconds(Int(shell.timers.tick.inSeconds * 1e9)),
+            leeway: .milliseconds(10)
+        )
         ticks.setEventHandler { shell.post(.tick) }
         ticks.resume()
         await withGracefulShutdownHandler {

@@ -20,15 +20,20 @@ package struct EventLog: Sendable {
     }
 
     package func emit(
-        _ name: EventName, level: Logger.Level = .info, _ text: String = "",
+        _ name: EventName,
+        level: Logger.Level = .info,
+        _ text: String = "",
         _ fields: [String: String] = [:]
     ) {
         var metadata = self.context()
         for (key, value) in fields { metadata[key] = .string(Self.tamed(value)) }
         let event = EventList.Event(
-            at: WallTime(secondsSince1970: WallClock.seconds), event: name.rawValue,
-            level: level.rawValue, message: Self.tamed(text),
-            fields: metadata.mapValues { "\($0)" })
+            at: WallTime(secondsSince1970: WallClock.seconds),
+            event: name.rawValue,
+            level: level.rawValue,
+            message: Self.tamed(text),
+            fields: metadata.mapValues { "\($0)" }
+        )
         self.kept.events.withLock { events in
             if events.count == Self.mostKept { events.removeFirst(Self.mostKept / 10) }
             events.append(event)
@@ -94,7 +99,9 @@ package struct LineLogHandler: LogHandler {
     }
 
     private func json(
-        _ level: Logger.Level, _ message: Logger.Message, _ fields: Logger.Metadata
+        _ level: Logger.Level,
+        _ message: Logger.Message,
+        _ fields: Logger.Metadata
     ) -> String {
         var object = fields.mapValues { "\($0)" }
         object["at"] = Date.now.formatted(.iso8601.time(includingFractionalSeconds: true))
@@ -107,7 +114,9 @@ package struct LineLogHandler: LogHandler {
     }
 
     private func text(
-        _ level: Logger.Level, _ message: Logger.Message, _ fields: Logger.Metadata
+        _ level: Logger.Level,
+        _ message: Logger.Message,
+        _ fields: Logger.Metadata
     ) -> String {
         var fields = fields
         let event = fields.removeValue(forKey: "event").map { "\($0)" } ?? "log"
@@ -117,7 +126,9 @@ package struct LineLogHandler: LogHandler {
             ? "<\(Self.priority(level))>"
             : Date.now.formatted(.iso8601.time(includingFractionalSeconds: true))
                 + " \(level.rawValue) "
-        let rest = fields.sorted { $0.key < $1.key }.map { "\($0.key)=\(Self.quoted("\($0.value)"))" }
+        let rest = fields.sorted { $0.key < $1.key }.map {
+            "\($0.key)=\(Self.quoted("\($0.value)"))"
+        }
         let text = "\(message)"
         return ([start + event] + (text.isEmpty ? [] : [text]) + rest).joined(separator: " ")
     }

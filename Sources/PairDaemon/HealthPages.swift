@@ -10,9 +10,11 @@ extension NodeShell {
         // The machine's own predicate, at this very moment: a lease may have ended since its turn.
         let isServing = facts.failover?.isServing(at: now) ?? false
         return Health(
-            role: facts.role, state: facts.state,
+            role: facts.role,
+            state: facts.state,
             gate: facts.gate == .open && !isServing ? .closed : facts.gate,
-            silence: self.view.silence(at: now))
+            silence: self.view.silence(at: now)
+        )
     }
 
     var gauges: [(Metrics.Series, Double)] {
@@ -30,7 +32,10 @@ extension NodeShell {
             (.init("peer_up"), self.view.isPeerUp ? 1 : 0),
             (.init("unprotected_transactions"), Double(values.durable.transactions)),
             (.init("unprotected_bytes"), Double(values.durable.byteCount)),
-            (.init("replication_lag_seconds"), values.applied.since.map { (now - $0).inSeconds } ?? 0),
+            (
+                .init("replication_lag_seconds"),
+                values.applied.since.map { (now - $0).inSeconds } ?? 0
+            ),
             (.init("replication_lag_bytes"), Double(values.applied.byteCount)),
             (.init("log_retained_bytes"), Double(self.vault.log.byteCount)),
             (.init("process_resident_memory_bytes"), Double(residentBytes)),
@@ -41,7 +46,8 @@ extension NodeShell {
         }
         if let copy = values.copy, copy.totalBytes > 0 {
             gauges.append(
-                (.init("seed_progress_ratio"), Double(copy.doneBytes) / Double(copy.totalBytes)))
+                (.init("seed_progress_ratio"), Double(copy.doneBytes) / Double(copy.totalBytes))
+            )
         }
         if let space = Machine.space(at: self.configuration.stateDirectory) {
             gauges.append((.init("storage_free_bytes"), Double(space.free)))

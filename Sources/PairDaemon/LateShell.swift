@@ -33,7 +33,8 @@ final class LateShell: Sendable {
                 self.take(connection, type, payload)
             },
             disconnected: { self.shell?.post(.linkDown($0, reason: "\($1)")) },
-            refused: { self.shell?.post(.linkRefused(source: $0, reason: "\($1)")) })
+            refused: { self.shell?.post(.linkRefused(source: $0, reason: "\($1)")) }
+        )
     }
 
     /// Checks the signature before anything of the bytes is believed.
@@ -43,12 +44,19 @@ final class LateShell: Sendable {
             payload.count == HeartbeatCodec.byteCount + 64
         else { return shell.post(.heartbeatRejected(reason: "malformed")) }
         let bytes = Array(payload[..<HeartbeatCodec.byteCount])
-        guard key.verifies(
-                signature: Array(payload[HeartbeatCodec.byteCount...]), of: bytes) else {
+        guard
+            key.verifies(
+                signature: Array(payload[HeartbeatCodec.byteCount...]),
+                of: bytes
+            )
+        else {
             return shell.post(.heartbeatRejected(reason: "signature"))
         }
         let codec = HeartbeatCodec(
-            pair: peer.pair, sender: peer.node, receiver: record.identity.node)
+            pair: peer.pair,
+            sender: peer.node,
+            receiver: record.identity.node
+        )
         do throws(HeartbeatError) {
             shell.post(.heartbeat(try codec.decode(bytes)))
         } catch {

@@ -16,19 +16,25 @@ struct ListenerService: Service {
     func run() async throws {
         let configuration = self.shell.configuration
         let control = try await ControlServer(
-            path: configuration.control.socket, on: self.group,
+            path: configuration.control.socket,
+            on: self.group,
             handling: { [shell] in shell.take($0) }
         ).start(owningGroup: Machine.groupID(named: configuration.control.adminGroup))
         let health = try await HealthServer(
-            on: self.group.next(), answering: { [shell] in shell.answer($0) },
+            on: self.group.next(),
+            answering: { [shell] in shell.answer($0) },
             observing: { [shell] path, status in
                 // Only paths of ours become labels; what others ask for is one series.
                 let known = Health.Question(path: path) != nil || path == "/metrics"
                 shell.metrics.count(
                     "health_requests_total",
-                    labels: #"path="\#(known ? path : "other")",code="\#(status)""#)
+                    labels: #"path="\#(known ? path : "other")",code="\#(status)""#
+                )
             }
-        ).start(host: configuration.healthListener.host, port: Int(configuration.healthListener.port))
+        ).start(
+            host: configuration.healthListener.host,
+            port: Int(configuration.healthListener.port)
+        )
         _ = try await self.shell.links.start()
         try await gracefulShutdown()
         try await health.close()
@@ -46,14 +52,20 @@ extension NodeShell {
         }
         do {
             let request = try JSONDecoder().decode(
-                ControlRequest.self, from: Data(exchange.request))
+                ControlRequest.self,
+                from: Data(exchange.request)
+            )
             let call = OperatorCall(
-                request: request, by: Machine.userName(exchange.caller.userID), reply: reply)
+                request: request,
+                by: Machine.userName(exchange.caller.userID),
+                reply: reply
+            )
             guard self.permits(request.command.verb, exchange.caller) else {
                 return call.finish(
                     .notPermitted,
                     "\(call.by) may not do that; it takes root or the group "
-                        + self.configuration.control.adminGroup)
+                        + self.configuration.control.adminGroup
+                )
             }
             self.post(.operatorRequest(call))
         } catch {
@@ -88,17 +100,26 @@ extension NodeShell {
             return HealthResponse(
                 status: status,
                 contentType: request.acceptsJSON ? "application/json" : "text/plain; charset=utf-8",
-                headers: headers, body: (request.acceptsJSON ? json : health.body) + "\n")
+                headers: headers,
+                body: (request.acceptsJSON ? json : health.body) + "\n"
+            )
         }
         switch request.path {
         case "/metrics":
             return HealthResponse(
-                status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8",
-                headers: headers, body: self.metrics.page(gauges: self.gauges))
+                status: 200,
+                contentType: "text/plain; version=0.0.4; charset=utf-8",
+                headers: headers,
+                body: self.metrics.page(gauges: self.gauges)
+            )
         case "/v1/status" where self.configuration.healthDetail:
             guard let status = self.view.statusJSON else { return .notFound }
             return HealthResponse(
-                status: 200, contentType: "application/json", headers: headers, body: status + "\n")
+                status: 200,
+                contentType: "application/json",
+                headers: headers,
+                body: status + "\n"
+            )
         default: return .notFound
         }
     }

@@ -77,7 +77,8 @@ final class LiveFigures: Sendable {
     /// Calls `notify(true)` once the secondary has `txid`, or `notify(false)` when this node stops
     /// being able to tell.
     func wait(
-        for txid: TXID, _ level: ControlCommand.Wait.Level,
+        for txid: TXID,
+        _ level: ControlCommand.Wait.Level,
         notify: @escaping @Sendable (Bool) -> Void
     ) {
         let isReached = self.state.withLock { state in

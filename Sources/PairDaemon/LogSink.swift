@@ -60,7 +60,10 @@ final class LogSink: Sendable {
     private nonisolated(unsafe) let work = Work()
 
     init(
-        vault: Vault, archives: ArchiveStore, connection: PeerConnection, epoch: Epoch,
+        vault: Vault,
+        archives: ArchiveStore,
+        connection: PeerConnection,
+        epoch: Epoch,
         report: @escaping @Sendable (Report) -> Void
     ) {
         self.vault = vault
@@ -151,7 +154,10 @@ final class LogSink: Sendable {
     }
 
     private func send(
-        _ file: String, _ byteCount: UInt64, of id: String, isLastFile: Bool
+        _ file: String,
+        _ byteCount: UInt64,
+        of id: String,
+        isLastFile: Bool
     ) throws(ArchiveError) {
         var offset: UInt64 = 0
         repeat {
@@ -164,8 +170,14 @@ final class LogSink: Sendable {
             self.post(
                 .archive(
                     LogMessage.ArchivePiece(
-                        id: id, file: file, offset: offset - UInt64(bytes.count), bytes: bytes,
-                        isLast: isLastFile && offset >= byteCount)))
+                        id: id,
+                        file: file,
+                        offset: offset - UInt64(bytes.count),
+                        bytes: bytes,
+                        isLast: isLastFile && offset >= byteCount
+                    )
+                )
+            )
             if bytes.isEmpty { return }
         } while offset < byteCount
     }
@@ -235,7 +247,9 @@ final class LogSink: Sendable {
             self.work.copy = try self.vault.beginDelta(pageCount: plan.pageCount)
         case .seed:
             self.work.copy = try self.vault.beginSeed(
-                pageSize: plan.pageSize, pageCount: plan.pageCount)
+                pageSize: plan.pageSize,
+                pageCount: plan.pageCount
+            )
             self.work.copyTotalBytes =
                 UInt64(plan.pageCount) * UInt64(plan.pageSize.byteCount)
         }
@@ -254,7 +268,8 @@ final class LogSink: Sendable {
         self.work.copyDoneBytes += UInt64(bytes.count)
         self.acknowledge(bytes.count)
         self.report(
-            .copying(doneBytes: self.work.copyDoneBytes, totalBytes: self.work.copyTotalBytes))
+            .copying(doneBytes: self.work.copyDoneBytes, totalBytes: self.work.copyTotalBytes)
+        )
     }
 
     private func finishCopy(_ position: Position) throws {
@@ -276,8 +291,13 @@ final class LogSink: Sendable {
         self.post(
             .progress(
                 LogMessage.Progress(
-                    received: txid, durable: txid, applied: applied,
-                    takenBytes: self.work.takenBytes)))
+                    received: txid,
+                    durable: txid,
+                    applied: applied,
+                    takenBytes: self.work.takenBytes
+                )
+            )
+        )
     }
 
     /// Reads this copy at the mark's place in the stream; the stream itself goes on meanwhile.
@@ -292,8 +312,14 @@ final class LogSink: Sendable {
                     self.post(
                         .markResult(
                             LogMessage.MarkResult(
-                                id: id, position: position, scanned: nil, pageCount: 0,
-                                integrity: "no mark: \(error)")))
+                                id: id,
+                                position: position,
+                                scanned: nil,
+                                pageCount: 0,
+                                integrity: "no mark: \(error)"
+                            )
+                        )
+                    )
                 }
             }
         }
@@ -301,8 +327,12 @@ final class LogSink: Sendable {
 
     private func compare(_ mark: Mark, id: UInt64, full: Bool) {
         var result = LogMessage.MarkResult(
-            id: id, position: mark.position, scanned: nil, pageCount: mark.pageCount,
-            integrity: nil)
+            id: id,
+            position: mark.position,
+            scanned: nil,
+            pageCount: mark.pageCount,
+            integrity: nil
+        )
         do {
             if full {
                 let scan = try mark.scan()
@@ -312,7 +342,8 @@ final class LogSink: Sendable {
                 for start in stride(from: 0, to: hashes.count, by: 16 * 16_384) {
                     let run = Array(hashes[start..<min(start + 16 * 16_384, hashes.count)])
                     self.post(
-                        .markHashes(id: id, first: PageNumber(UInt32(start / 16 + 1)), hashes: run))
+                        .markHashes(id: id, first: PageNumber(UInt32(start / 16 + 1)), hashes: run)
+                    )
                 }
             }
         } catch {

@@ -95,7 +95,12 @@ extension LogSource {
     ///
     /// - Returns: `false` when the pump's run has ended: nothing to do, or no credit.
     func pumpCopy() throws -> Bool {
-        enum Step { case rest, again, pages([PageNumber]), finished(Position), later(Double) }
+        enum Step {
+            case rest, again
+            case pages([PageNumber])
+            case finished(Position)
+            case later(Double)
+        }
         let step = self.state.withLock { state -> Step in
             guard var copy = state.copy, state.phase == .level else {
                 if state.phase == .behind { return .again }
@@ -184,7 +189,8 @@ extension LogSource {
             let slice = pages[done..<min(done + inMessage, pages.count)]
             var writer = ByteWriter(reserving: slice.count * recordByteCount)
             // A page past the end was cut off since; a later segment says so.
-            for page in slice where page.rawValue <= mark.pageCount
+            for page in slice
+            where page.rawValue <= mark.pageCount
                 && page != self.terms.pageSize.lockPage
             {
                 writer.u32(page.rawValue)
@@ -205,7 +211,9 @@ extension LogSource {
     }
 
     private func image(of page: PageNumber, at mark: Mark) throws(VaultError) -> [UInt8] {
-        try [UInt8](unsafeUninitializedCapacity: mark.pageSize.byteCount) { buffer, count throws(VaultError) in
+        try [UInt8](unsafeUninitializedCapacity: mark.pageSize.byteCount) {
+            buffer,
+            count throws(VaultError) in
             try mark.read(page, into: UnsafeMutableRawBufferPointer(buffer))
             count = mark.pageSize.byteCount
         }

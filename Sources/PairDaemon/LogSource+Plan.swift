@@ -31,8 +31,12 @@ extension LogSource {
 
     func plan(_ way: LogMessage.Plan.Way, at position: Position, pages: UInt32) -> LogMessage.Plan {
         LogMessage.Plan(
-            way: way, epoch: self.terms.epoch, pageSize: self.terms.pageSize, position: position,
-            pageCount: pages)
+            way: way,
+            epoch: self.terms.epoch,
+            pageSize: self.terms.pageSize,
+            position: position,
+            pageCount: pages
+        )
     }
 
     /// What a wish comes to; whether it is the right one has been decided before.
@@ -61,7 +65,8 @@ extension LogSource {
             return .refuse(
                 "the secondary's pages have \(size.byteCount) bytes, the primary's "
                     + "\(self.terms.pageSize.byteCount); move the secondary's vault aside and "
-                    + "restart its paird")
+                    + "restart its paird"
+            )
         case .withTables: return .delta
         }
     }

@@ -62,7 +62,9 @@ final class LogSource: Sendable {
     let queue = DispatchQueue(label: "pair.log-source", qos: .userInitiated)
 
     init(
-        terms: Terms, connection: PeerConnection, report: @escaping @Sendable (Report) -> Void
+        terms: Terms,
+        connection: PeerConnection,
+        report: @escaping @Sendable (Report) -> Void
     ) {
         self.terms = terms
         self.connection = connection
@@ -108,7 +110,9 @@ final class LogSource: Sendable {
     ///
     /// `begun` gets the primary's own mark; it is called on the capture's thread.
     func mark(
-        id: UInt64, full: Bool, begun: @escaping @Sendable (Result<Mark, VaultError>) -> Void
+        id: UInt64,
+        full: Bool,
+        begun: @escaping @Sendable (Result<Mark, VaultError>) -> Void
     ) {
         self.terms.vault.withMark { result in
             guard case .success(let mark) = result else { return begun(result) }
@@ -143,8 +147,12 @@ final class LogSource: Sendable {
         do throws(ArchiveError) {
             guard
                 let tail = try self.terms.archives.receive(
-                    id: piece.id, file: piece.file, at: piece.offset, piece.bytes,
-                    isLast: piece.isLast)
+                    id: piece.id,
+                    file: piece.file,
+                    at: piece.offset,
+                    piece.bytes,
+                    isLast: piece.isLast
+                )
             else { return }
             self.post(.archived(id: tail.id))
             self.report(.archived(tail))

@@ -13,14 +13,22 @@ extension NodeLoop {
         let end =
             self.restPosition
             ?? Position(
-                epoch: record.epoch, txid: .zero,
-                digest: self.attachment?.scannedDigest ?? .empty)
+                epoch: record.epoch,
+                txid: .zero,
+                digest: self.attachment?.scannedDigest ?? .empty
+            )
         let named = self.normalized(end)
         self.beside {
             do throws(ArchiveError) {
                 let tail = try shell.archives.seal(
-                    shell.vault, node: bit, nodeName: record.identity.name, after: fork, to: named,
-                    lineage: record.lineage, wallSeconds: WallClock.seconds)
+                    shell.vault,
+                    node: bit,
+                    nodeName: record.identity.name,
+                    after: fork,
+                    to: named,
+                    lineage: record.lineage,
+                    wallSeconds: WallClock.seconds
+                )
                 shell.post(.tailSealed(.success(tail)))
             } catch {
                 shell.post(.tailSealed(.failure(error)))
@@ -33,9 +41,11 @@ extension NodeLoop {
         case .success(let tail):
             self.log.trouble = nil
             self.shell.log.emit(
-                .divergenceArchived, level: .notice,
+                .divergenceArchived,
+                level: .notice,
                 "what only this node held is sealed; pairctl tail list shows it",
-                ["archive": tail.id, "transactions": "\(tail.transactions)"])
+                ["archive": tail.id, "transactions": "\(tail.transactions)"]
+            )
             self.refreshTails()
             self.tell(.tailSealed(tail))
         case .failure(let error):
@@ -49,8 +59,11 @@ extension NodeLoop {
     /// The peer's archive is on this disk too: it stays in both nodes' records until disposed of.
     func keepPeersArchive(_ tail: NodeRecord.Tail) {
         self.shell.log.emit(
-            .divergenceArchived, level: .notice, "the peer's archive is kept here too",
-            ["archive": tail.id, "transactions": "\(tail.transactions)"])
+            .divergenceArchived,
+            level: .notice,
+            "the peer's archive is kept here too",
+            ["archive": tail.id, "transactions": "\(tail.transactions)"]
+        )
         self.refreshTails()
     }
 
@@ -71,7 +84,9 @@ extension NodeLoop {
         let record = self.record
         return self.tails.map { tail in
             StatusReport.Tail(
-                tail, nodeName: tail.node == record.peer?.bit ? self.localName : self.peerName)
+                tail,
+                nodeName: tail.node == record.peer?.bit ? self.localName : self.peerName
+            )
         }
     }
 }

@@ -14,7 +14,11 @@ extension NodeLoop {
             } catch {
                 self.shell.metrics.count("storage_errors_total", labels: #"op="effect""#)
                 self.shell.log.emit(
-                    .storageError, level: .critical, "\(error)", ["effect": effect.name])
+                    .storageError,
+                    level: .critical,
+                    "\(error)",
+                    ["effect": effect.name]
+                )
                 self.failure = "\(error)"
                 guard var failover = self.failover, failover.nodeState != .failed else { return }
                 let effects = failover.handle(.storageFailed, at: self.shell.now)
@@ -59,12 +63,16 @@ extension NodeLoop {
     private func send(_ heartbeat: Heartbeat) {
         guard let link = self.heartbeatLink, let peer = self.record.peer else { return }
         let codec = HeartbeatCodec(
-            pair: peer.pair, sender: self.record.identity.node, receiver: peer.node)
+            pair: peer.pair,
+            sender: self.record.identity.node,
+            receiver: peer.node
+        )
         let bytes = codec.encode(heartbeat)
         do {
             link.send(
                 type: heartbeat.kind.rawValue,
-                payload: bytes + (try self.shell.identity.sign(bytes)))
+                payload: bytes + (try self.shell.identity.sign(bytes))
+            )
             self.shell.metrics.count("heartbeats_sent_total")
         } catch {
             self.shell.log.emit(.storageError, level: .critical, "signing a heartbeat: \(error)")
@@ -96,8 +104,11 @@ extension NodeLoop {
         case .nothingToDo: call.finish(.done, "nothing to do: \(self.standingText)", report)
         case .aborted:
             call.finish(
-                .failed, "called off; nothing is lost and the old state is kept: "
-                    + self.standingText, report)
+                .failed,
+                "called off; nothing is lost and the old state is kept: "
+                    + self.standingText,
+                report
+            )
         case .refused(let refusal):
             let (exit, text) = self.explain(refusal, of: call)
             call.finish(exit, text, report)
@@ -112,13 +123,23 @@ extension NodeLoop {
         case .promoted(let epoch, let cause): self.tookOver(epoch, cause)
         case .demoted:
             log.emit(
-                .roleDemoted, level: .notice,
-                "applications that had the vault open must reconnect to write again, elsewhere")
+                .roleDemoted,
+                level: .notice,
+                "applications that had the vault open must reconnect to write again, elsewhere"
+            )
         case .fenced: log.emit(.gateClosed, level: .warning, "the right to serve is in question")
         case .alone:
-            log.emit(.peerDown, level: .warning, "the lease has lapsed; the peer may promote itself")
+            log.emit(
+                .peerDown,
+                level: .warning,
+                "the lease has lapsed; the peer may promote itself"
+            )
         case .armed(let generation):
-            log.emit(.peerArmed, "the secondary may promote itself", ["generation": "\(generation)"])
+            log.emit(
+                .peerArmed,
+                "the secondary may promote itself",
+                ["generation": "\(generation)"]
+            )
         case .disarmed: log.emit(.peerDisarmed, level: .notice)
         case .heartbeatRejected:
             self.shell.metrics.count("heartbeats_rejected_total", labels: #"reason="stale""#)
@@ -135,8 +156,11 @@ extension NodeLoop {
         case .divergence(let fork):
             self.shell.metrics.count("divergences_total")
             log.emit(
-                .divergenceDetected, level: .warning, "both nodes hold what the other lacks",
-                ["fork": fork.map { "\($0)" } ?? "unknown"])
+                .divergenceDetected,
+                level: .warning,
+                "both nodes hold what the other lacks",
+                ["fork": fork.map { "\($0)" } ?? "unknown"]
+            )
         case .rolledBack(let position): log.emit(.divergenceResolved, "", ["at": "\(position)"])
         case .haDisabled: log.emit(.haDisabled)
         case .haEnabled: log.emit(.haEnabled)
@@ -149,9 +173,11 @@ extension NodeLoop {
     private func tookOver(_ epoch: Epoch, _ cause: EpochCause) {
         self.shell.metrics.count("failovers_total", labels: #"cause="\#(cause.rawValue)""#)
         self.shell.log.emit(
-            .rolePromoted, level: .notice,
+            .rolePromoted,
+            level: .notice,
             "applications that had the vault open before must reconnect to write",
-            ["epoch": "\(epoch)", "cause": cause.rawValue])
+            ["epoch": "\(epoch)", "cause": cause.rawValue]
+        )
     }
 }
 

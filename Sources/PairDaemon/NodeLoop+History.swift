@@ -9,7 +9,8 @@ extension NodeLoop {
         let changes = record.lineage.entries.map { entry in
             StatusReport.Change(
                 entry,
-                ownerName: entry.owner == record.peer?.bit ? self.localName : self.peerName)
+                ownerName: entry.owner == record.peer?.bit ? self.localName : self.peerName
+            )
         }
         call.finish(.done, "", HistoryList(changes: changes))
     }

@@ -56,9 +56,12 @@ extension NodeLoop {
         let id = ObjectIdentifier(marker)
         let source = LogSource(
             terms: LogSource.Terms(
-                vault: shell.vault, epoch: epoch, pageSize: pageSize,
+                vault: shell.vault,
+                epoch: epoch,
+                pageSize: pageSize,
                 copyRate: shell.configuration.maxRate,
-                archives: shell.archives),
+                archives: shell.archives
+            ),
             connection: connection,
             report: { report in
                 withExtendedLifetime(marker) {}
@@ -73,7 +76,8 @@ extension NodeLoop {
                 case .planned, .copied, .markHashes, .markResult, .archived, .failed:
                     shell.post(.source(id, report))
                 }
-            })
+            }
+        )
         self.log.end = marker
         shell.router.become(.source(source), on: connection)
     }
@@ -105,7 +109,8 @@ extension NodeLoop {
         let finding = RejoinFinding(
             holdsJoinerPosition: holds(inquiry.joiner),
             logIsKept: inquiry.joiner.map { log.contains(after: $0.txid) } ?? false,
-            holdsFork: holds(inquiry.fork))
+            holdsFork: holds(inquiry.fork)
+        )
         self.shell.post(.located(inquiry, finding))
     }
 
@@ -132,7 +137,8 @@ extension NodeLoop {
 
     /// Takes note of what the machine wants of the log, and begins when it can.
     func want(_ wish: LogStanding.Wish, of epoch: Epoch) {
-        let isSame = self.log.wish == wish && self.log.epoch == epoch && self.shell.router.sink != nil
+        let isSame =
+            self.log.wish == wish && self.log.epoch == epoch && self.shell.router.sink != nil
         self.log.served = nil
         self.log.wish = wish
         self.log.epoch = epoch
@@ -152,7 +158,9 @@ extension NodeLoop {
         let marker = IdentityMarker()
         let id = ObjectIdentifier(marker)
         let sink = LogSink(
-            vault: shell.vault, archives: shell.archives, connection: connection,
+            vault: shell.vault,
+            archives: shell.archives,
+            connection: connection,
             epoch: self.log.epoch,
             report: { report in
                 withExtendedLifetime(marker) {}
@@ -171,7 +179,8 @@ extension NodeLoop {
                     }
                 case .planned, .copied, .archived, .failed: shell.post(.sink(id, report))
                 }
-            })
+            }
+        )
         self.log.end = marker
         self.log.isStreaming = false
         shell.router.become(.sink(sink), on: connection)
@@ -266,13 +275,17 @@ extension NodeLoop {
             let total = UInt64(plan.pageCount) * UInt64(plan.pageSize.byteCount)
             self.shell.figures.update {
                 $0.copy = LiveFigures.Values.Copy(
-                    isSeed: plan.way == .seed, doneBytes: 0,
-                    totalBytes: plan.way == .seed ? total : 0, began: now)
+                    isSeed: plan.way == .seed,
+                    doneBytes: 0,
+                    totalBytes: plan.way == .seed ? total : 0,
+                    began: now
+                )
             }
             self.shell.log.emit(
                 plan.way == .seed ? .seedStart : .replRecovered,
                 plan.way == .seed ? "a whole copy begins" : "only differing pages are copied",
-                ["pages": "\(plan.pageCount)", "at": "\(plan.position)"])
+                ["pages": "\(plan.pageCount)", "at": "\(plan.position)"]
+            )
         case .stream(let position):
             self.shell.log.emit(.replRecovered, "the log is followed", ["after": "\(position)"])
         case .refuse(let reason): self.log.trouble = reason

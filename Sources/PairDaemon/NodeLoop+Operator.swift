@@ -16,7 +16,8 @@ extension NodeLoop {
         case .pairRemove(let parameters): self.removePair(call, parameters)
         case .enableHA, .disableHA, .switchover, .promote, .suspend, .resume, .initialize:
             self.ask(call)
-        case .verify(let parameters): self.atPrimary(call) { self.verify($0, full: parameters.full) }
+        case .verify(let parameters):
+            self.atPrimary(call) { self.verify($0, full: parameters.full) }
         case .wait(let parameters): self.atPrimary(call) { self.wait($0, parameters.level) }
         case .tailList: self.listTails(call)
         case .history: self.tellHistory(call)
@@ -32,7 +33,9 @@ extension NodeLoop {
     private func ask(_ call: OperatorCall) {
         guard let failover = self.failover else {
             return call.finish(
-                .failed, self.troubles.first ?? "the vault is still being opened; try again")
+                .failed,
+                self.troubles.first ?? "the vault is still being opened; try again"
+            )
         }
         guard let verb = call.verb else { return }
         if let (exit, text) = self.objection(to: call) {
@@ -43,9 +46,14 @@ extension NodeLoop {
         }
         let request = Request(
             id: OperationID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max)),
-            verb: verb, by: call.by)
+            verb: verb,
+            by: call.by
+        )
         self.shell.log.emit(
-            .operatorAction, "\(call.request.command.verb.rawValue)", ["by": call.by])
+            .operatorAction,
+            "\(call.request.command.verb.rawValue)",
+            ["by": call.by]
+        )
         self.calls[request.id] = call
         guard self.needsVault(verb, failover), self.attachment == nil else {
             self.adoptBase(for: verb)
@@ -90,7 +98,8 @@ extension NodeLoop {
     private func objection(to call: OperatorCall) -> (ControlExit, String)? {
         switch call.request.command {
         case .enableHA(let parameters): return self.objection(toEnabling: parameters)
-        case .disableHA(let parameters) where parameters.force && parameters.confirm != self.peerName:
+        case .disableHA(let parameters)
+        where parameters.force && parameters.confirm != self.peerName:
             return (
                 .needsConfirmation,
                 "--force vouches that \(self.peerName) is down; say so with --confirm "
@@ -135,7 +144,8 @@ extension NodeLoop {
         let behind = self.shell.figures.values.primaryPosition.map {
             $0.txid.distance(from: self.position?.txid ?? .zero)
         }
-        let loss = behind.map { "at least \($0) transactions" } ?? "an unknown number of transactions"
+        let loss =
+            behind.map { "at least \($0) transactions" } ?? "an unknown number of transactions"
         return
             "unsafe: \(self.peerName) may still serve, and what it accepted since the last contact "
             + "(\(loss)) would end in an archive. Safe in \(max(0, left)) s. If \(self.peerName) is "
@@ -159,13 +169,19 @@ extension NodeLoop {
     func explain(_ refusal: Failover.Refusal, of call: OperatorCall) -> (ControlExit, String) {
         switch refusal {
         case .notPaired:
-            (.refused, "this node has no peer; type here: pairctl pair invite, and on the other "
-                + "node: pairctl pair join HOST:PORT")
+            (
+                .refused,
+                "this node has no peer; type here: pairctl pair invite, and on the other "
+                    + "node: pairctl pair join HOST:PORT"
+            )
         case .haIsOff: (.refused, "HA is off; switch it on first: pairctl enable-ha")
         case .haIsOn: (.refused, "HA is on; switch it off first: pairctl disable-ha")
         case .peerUnreachable:
-            (.refused, "\(self.peerName) cannot be reached, and it may hold newer data; start paird "
-                + "there and try again\(self.forceHint(call))")
+            (
+                .refused,
+                "\(self.peerName) cannot be reached, and it may hold newer data; start paird "
+                    + "there and try again\(self.forceHint(call))"
+            )
         case .peerNotArmed:
             (.refused, "\(self.peerName) is not armed yet; pairctl status says why")
         case .peerNotInSync:
@@ -177,8 +193,11 @@ extension NodeLoop {
         case .busy: (.refused, "another operation goes on; pairctl status shows it")
         case .unsafe: (.needsConfirmation, self.promotionWarning)
         case .inDoubt:
-            (.inDoubt, "a switchover is in doubt: this node has handed over and waits to hear "
-                + "whether \(self.peerName) took over; it resolves itself when they meet")
+            (
+                .inDoubt,
+                "a switchover is in doubt: this node has handed over and waits to hear "
+                    + "whether \(self.peerName) took over; it resolves itself when they meet"
+            )
         case .wrongRole(let role):
             (.refused, "not possible while the role is \(role.rawValue)")
         }
@@ -206,7 +225,10 @@ extension NodeLoop {
             self.waitingForProtection = []
             for call in calls {
                 call.finish(
-                    .done, "\(self.standingText): protected", self.operationReport(nil))
+                    .done,
+                    "\(self.standingText): protected",
+                    self.operationReport(nil)
+                )
             }
         } else if let copy = self.shell.figures.values.copy {
             for call in self.waitingForProtection {
@@ -221,7 +243,8 @@ extension NodeLoop {
             operation: operation,
             primary: role == .primary ? self.localName : role == .secondary ? self.peerName : nil,
             secondary: role == .primary ? self.peerName : role == .secondary ? self.localName : nil,
-            verdict: self.judgement.verdict)
+            verdict: self.judgement.verdict
+        )
     }
 
     var localName: String { self.record.identity.name }
@@ -237,7 +260,8 @@ extension NodeLoop {
             guard self.controlLink != nil else {
                 return call.finish(
                     .unavailable,
-                    "the primary, \(self.peerName), is not connected; type the command there")
+                    "the primary, \(self.peerName), is not connected; type the command there"
+                )
             }
             let id = self.nextID
             self.nextID += 1
@@ -251,7 +275,8 @@ extension NodeLoop {
         case .standalone, .none:
             call.finish(
                 .refused,
-                "HA is not on here (\(self.state.rawValue)); pairctl status says what to do")
+                "HA is not on here (\(self.state.rawValue)); pairctl status says what to do"
+            )
         }
     }
 
@@ -262,16 +287,24 @@ extension NodeLoop {
             decoded = try JSONDecoder().decode(ControlRequest.self, from: Data(request))
         } catch {
             self.shell.log.emit(
-                .peerRejected, level: .warning, "a forwarded request is no request")
+                .peerRejected,
+                level: .warning,
+                "a forwarded request is no request"
+            )
             return
         }
         let call = OperatorCall(
-            request: decoded, by: "an operator on \(self.peerName)",
+            request: decoded,
+            by: "an operator on \(self.peerName)",
             reply: { line in
                 let message = ControlMessage.forwarded(
-                    id: id, line: line.bytes, isLast: line.isLast)
+                    id: id,
+                    line: line.bytes,
+                    isLast: line.isLast
+                )
                 connection?.send(type: message.kind.rawValue, payload: message.payload)
-            })
+            }
+        )
         switch decoded.command {
         case .verify, .wait:
             guard self.record.role == .primary else {
@@ -306,10 +339,16 @@ extension NodeLoop {
                         return call.finish(.failed, "\(primary) is no longer primary")
                     }
                     call.finish(
-                        .done, "\(secondary) has \(position) \(level.rawValue)",
+                        .done,
+                        "\(secondary) has \(position) \(level.rawValue)",
                         WaitReport(
-                            level: level, position: position, primary: primary,
-                            secondary: secondary, waited: shell.now - began))
+                            level: level,
+                            position: position,
+                            primary: primary,
+                            secondary: secondary,
+                            waited: shell.now - began
+                        )
+                    )
                 }
             } catch {
                 call.finish(.failed, "\(error)")
@@ -330,7 +369,8 @@ extension OperatorCall {
         case .suspend(let parameters): .suspend(for: .seconds(parameters.seconds))
         case .resume: .resume
         case .initialize: .standalone
-        case .status, .pairInvite, .pairJoin, .pairShow, .pairRemove, .resolve, .tailList, .tailShow,
+        case .status, .pairInvite, .pairJoin, .pairShow, .pairRemove, .resolve, .tailList,
+            .tailShow,
             .tailExport, .tailDiscard, .verify, .wait, .history, .events:
             nil
         }

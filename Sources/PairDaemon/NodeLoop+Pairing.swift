@@ -9,7 +9,9 @@ extension NodeLoop {
     func invite(_ call: OperatorCall, _ parameters: ControlCommand.Invite) {
         guard self.record.peer == nil else {
             return call.finish(
-                .refused, "this node is paired with \(self.peerName); pairctl pair show names it")
+                .refused,
+                "this node is paired with \(self.peerName); pairctl pair show names it"
+            )
         }
         let ttl = Duration.seconds(parameters.ttlSeconds)
         guard ttl >= .seconds(60), ttl <= .seconds(3600) else {
@@ -21,33 +23,48 @@ extension NodeLoop {
         limits.lifetime = ttl
         do throws(CryptographyError) {
             let inviter = try PairingInviter(
-                party: self.party, link: shell.links, limits: limits,
+                party: self.party,
+                link: shell.links,
+                limits: limits,
                 keeping: { result throws(PairingRefusal) in try await shell.keep(result) },
                 observing: { event in
                     switch event {
                     case .codeFailed(let source, let left):
                         shell.log.emit(
-                            .pairCodeFailed, level: .warning, "possible interception",
-                            ["source": source, "tries left": "\(left)"])
+                            .pairCodeFailed,
+                            level: .warning,
+                            "possible interception",
+                            ["source": source, "tries left": "\(left)"]
+                        )
                     case .burned(let source):
                         shell.log.emit(.pairCodeBurned, level: .warning, "", ["source": source])
                     case .expired: shell.log.emit(.pairCodeFailed, "the code has expired")
                     case .failed(let source, let error):
                         shell.log.emit(
-                            .pairCodeFailed, level: .warning, "\(error)", ["source": source])
+                            .pairCodeFailed,
+                            level: .warning,
+                            "\(error)",
+                            ["source": source]
+                        )
                     case .established: break
                     }
-                })
+                }
+            )
             inviter.open()
             self.invitation = inviter
             self.shell.log.emit(.pairInvited, "", ["by": call.by])
             call.finish(
-                .done, "",
+                .done,
+                "",
                 PairInvitation(
-                    code: inviter.code.text, address: self.ownAddress,
+                    code: inviter.code.text,
+                    address: self.ownAddress,
                     fingerprint: "\(shell.identity.keyPin.fingerprint)",
                     expiresAt: WallTime(
-                        secondsSince1970: WallClock.seconds + Int64(parameters.ttlSeconds))))
+                        secondsSince1970: WallClock.seconds + Int64(parameters.ttlSeconds)
+                    )
+                )
+            )
         } catch {
             call.finish(.failed, "\(error)")
         }
@@ -75,19 +92,34 @@ extension NodeLoop {
         shell.detached {
             do throws(PairingError) {
                 let result = try await joiner.join(
-                    address, code: code, on: shell.links.eventLoop,
-                    keeping: { result throws(PairingRefusal) in try await shell.keep(result) })
+                    address,
+                    code: code,
+                    on: shell.links.eventLoop,
+                    keeping: { result throws(PairingRefusal) in try await shell.keep(result) }
+                )
                 call.finish(
-                    .done, "paired with \(result.name); nothing has been copied yet",
+                    .done,
+                    "paired with \(result.name); nothing has been copied yet",
                     PairDescription(
-                        pair: result.pair, name: shell.configuration.pairName,
+                        pair: result.pair,
+                        name: shell.configuration.pairName,
                         fingerprint: "\(result.fingerprint)",
                         local: PairDescription.Member(
-                            name: name, id: shell.keeper.current.identity.node, model: model,
-                            address: own, keyPin: shell.identity.keyPin.bytes),
+                            name: name,
+                            id: shell.keeper.current.identity.node,
+                            model: model,
+                            address: own,
+                            keyPin: shell.identity.keyPin.bytes
+                        ),
                         peer: PairDescription.Member(
-                            name: result.name, id: result.node, model: result.model,
-                            address: "\(result.address)", keyPin: result.keyPin.bytes)))
+                            name: result.name,
+                            id: result.node,
+                            model: result.model,
+                            address: "\(result.address)",
+                            keyPin: result.keyPin.bytes
+                        )
+                    )
+                )
             } catch {
                 shell.log.emit(.pairCodeFailed, level: .warning, "\(error)")
                 call.finish(.refused, "\(error)")
@@ -98,11 +130,15 @@ extension NodeLoop {
     private var party: PairingParty {
         let record = self.record
         return PairingParty(
-            identity: self.shell.identity, node: record.identity.node,
-            incarnation: record.incarnation, name: record.identity.name,
-            model: record.identity.model, pageSize: self.content.pageSize,
+            identity: self.shell.identity,
+            node: record.identity.node,
+            incarnation: record.incarnation,
+            name: record.identity.name,
+            model: record.identity.model,
+            pageSize: self.content.pageSize,
             engineVersion: Vault.engineVersion,
-            port: self.shell.configuration.replicationListener.port)
+            port: self.shell.configuration.replicationListener.port
+        )
     }
 
     /// HOST:PORT for the other node's operator; the host is a guess where this node listens on all.
@@ -117,10 +153,18 @@ extension NodeLoop {
         guard self.record.peer == nil else { return done(.alreadyPaired) }
         var record = self.record
         record.peer = NodeRecord.Peer(
-            pair: result.pair, vault: nil, bit: result.ownBit, node: result.node,
-            name: result.name, model: result.model, keyPin: result.keyPin.bytes,
-            signingKey: result.signingKey.bytes, address: "\(result.address)",
-            minimumProtocol: result.version, wasEnabled: false)
+            pair: result.pair,
+            vault: nil,
+            bit: result.ownBit,
+            node: result.node,
+            name: result.name,
+            model: result.model,
+            keyPin: result.keyPin.bytes,
+            signingKey: result.signingKey.bytes,
+            address: "\(result.address)",
+            minimumProtocol: result.version,
+            wasEnabled: false
+        )
         do throws(NodeStateError) {
             try self.shell.keeper.store(record)
         } catch {
@@ -130,9 +174,13 @@ extension NodeLoop {
         self.restartMachine()
         self.shell.applyPeer()
         self.shell.log.emit(
-            .pairEstablished, "",
-            ["peer": result.name, "address": "\(result.address)",
-                "fingerprint": "\(result.fingerprint)"])
+            .pairEstablished,
+            "",
+            [
+                "peer": result.name, "address": "\(result.address)",
+                "fingerprint": "\(result.fingerprint)",
+            ]
+        )
         done(nil)
     }
 
@@ -143,7 +191,9 @@ extension NodeLoop {
         }
         guard record.role == .none || record.role == .standalone else {
             return call.finish(
-                .refused, "HA is on (\(record.role.rawValue)); first: pairctl disable-ha")
+                .refused,
+                "HA is on (\(record.role.rawValue)); first: pairctl disable-ha"
+            )
         }
         if call.request.dryRun {
             return call.finish(.done, "\(self.peerName) would no longer be trusted")
@@ -178,17 +228,28 @@ extension NodeLoop {
     var pairDescription: PairDescription {
         let record = self.record
         return PairDescription(
-            pair: record.peer?.pair, name: self.shell.configuration.pairName, 
+            pair: record.peer?.pair,
+            name: self.shell.configuration.pairName,
             fingerprint: record.peer.flatMap {
-                Fingerprint.ofPair($0, own: self.shell.identity, node: record.identity.node)?.description
+                Fingerprint.ofPair($0, own: self.shell.identity, node: record.identity.node)?
+                    .description
             },
             local: PairDescription.Member(
-                name: self.localName, id: record.identity.node, model: record.identity.model,
-                address: self.ownAddress, keyPin: self.shell.identity.keyPin.bytes),
+                name: self.localName,
+                id: record.identity.node,
+                model: record.identity.model,
+                address: self.ownAddress,
+                keyPin: self.shell.identity.keyPin.bytes
+            ),
             peer: record.peer.map {
                 PairDescription.Member(
-                    name: $0.name, id: $0.node, model: $0.model, address: $0.address,
-                    keyPin: $0.keyPin)
-            })
+                    name: $0.name,
+                    id: $0.node,
+                    model: $0.model,
+                    address: $0.address,
+                    keyPin: $0.keyPin
+                )
+            }
+        )
     }
 }

@@ -13,7 +13,7 @@ extension NodeLoop {
             self.controlLink = connection
             self.shell.log.emit(.peerUp, "", ["address": connection.remoteAddress])
             self.sayPresence()
-            self.greet()
+            self.tell(.connected)
         case .heartbeat: self.heartbeatLink = connection
         case .log:
             self.logLink = connection
@@ -71,14 +71,6 @@ extension NodeLoop {
         self.shell.log.emit(.peerRejected, level: .warning, reason, ["source": source])
     }
 
-    /// A new connection may have missed what was said before it: says it all again.
-    private func greet() {
-        guard let failover = self.failover else { return }
-        // What a tick without time would say: a probe is due for whoever waits.
-        self.failover = failover
-        self.tell(.tick(Failover.Tick(shortest: .zero, longest: .zero, wallSeconds: WallClock.seconds)))
-    }
-
     func sayPresence() {
         self.lastPresenceAt = self.shell.now
         guard self.controlLink != nil else { return }
@@ -86,12 +78,25 @@ extension NodeLoop {
         self.say(
             .presence(
                 Presence(
-                    node: record.identity.node, name: record.identity.name,
-                    model: record.identity.model, version: Release.version,
-                    bootID: self.shell.bootID, role: record.role, state: self.state,
-                    gate: self.gate, right: record.right, epoch: record.epoch,
-                    lineage: record.lineage, position: self.position, content: self.content,
-                    longestWriteHold: .zero, policy: record.policy, reasons: self.troubles)))
+                    node: record.identity.node,
+                    name: record.identity.name,
+                    model: record.identity.model,
+                    version: Release.version,
+                    bootID: self.shell.bootID,
+                    role: record.role,
+                    state: self.state,
+                    gate: self.gate,
+                    right: record.right,
+                    epoch: record.epoch,
+                    lineage: record.lineage,
+                    position: self.position,
+                    content: self.content,
+                    longestWriteHold: .zero,
+                    policy: record.policy,
+                    reasons: self.troubles
+                )
+            )
+        )
     }
 
     /// What lies at the vault's path.
@@ -107,8 +112,11 @@ extension NodeLoop {
     private func takePresence(_ presence: Presence) {
         guard presence.node == self.record.peer?.node else {
             self.shell.log.emit(
-                .peerRejected, level: .warning, "a presence names another node",
-                ["node": "\(presence.node)"])
+                .peerRejected,
+                level: .warning,
+                "a presence names another node",
+                ["node": "\(presence.node)"]
+            )
             return
         }
         self.presence = presence

@@ -11,16 +11,22 @@ extension NodeLoop {
         let values = self.shell.figures.values
         let record = self.record
         return PairFacts(
-            role: record.role, state: self.state, gate: self.gate,
+            role: record.role,
+            state: self.state,
+            gate: self.gate,
             names: PairFacts.Names(
-                local: self.localName, peer: record.peer == nil ? nil : self.peerName),
+                local: self.localName,
+                peer: record.peer == nil ? nil : self.peerName
+            ),
             silence: record.peer == nil ? nil : now - (values.lastHeard ?? self.startedAt),
-            timeout: self.shell.timers.timeout, equalSince: self.equalAt.map { now - $0 },
+            timeout: self.shell.timers.timeout,
+            equalSince: self.equalAt.map { now - $0 },
             unacknowledgedFor: values.durable.since.map { now - $0 } ?? .zero,
             peerGate: self.controlLink == nil ? nil : self.presence?.gate,
             troubles: self.troubles,
             reservations: self.reservations,
-            lastVerifyFailed: (self.lastVerification?.differences ?? 0) > 0)
+            lastVerifyFailed: (self.lastVerification?.differences ?? 0) > 0
+        )
     }
 
     /// Why a pair that is in sync is not protected all the same.
@@ -33,7 +39,9 @@ extension NodeLoop {
             found.append(
                 .init(
                     "automatic failover is suspended by \(suspension.by) for \(minutes) min",
-                    next: "pairctl resume"))
+                    next: "pairctl resume"
+                )
+            )
         } else if self.presenceIsSuspended {
             found.append(.init("automatic failover is suspended", next: "pairctl resume"))
         } else if isPair, !record.arming.isArmed, record.policy.failover != .manual {
@@ -44,7 +52,9 @@ extension NodeLoop {
                 .init(
                     "\(tail.transactions) transactions that only \(tail.node) held are in archive "
                         + "\(tail.id)",
-                    next: "pairctl tail list"))
+                    next: "pairctl tail list"
+                )
+            )
         }
         return found
     }
@@ -87,7 +97,10 @@ extension NodeLoop {
         self.stallReported = isStalled
         if isStalled {
             self.shell.log.emit(
-                .replStalled, level: .warning, "\(self.peerName) acknowledges nothing")
+                .replStalled,
+                level: .warning,
+                "\(self.peerName) acknowledges nothing"
+            )
         } else {
             self.shell.log.emit(.replRecovered)
         }
@@ -102,48 +115,72 @@ extension NodeLoop {
         let names = Dictionary(
             uniqueKeysWithValues: record.peer.map {
                 [($0.bit, self.localName), ($0.bit.other, $0.name)]
-            } ?? [])
+            } ?? []
+        )
         let lineage = record.lineage.entries.suffix(5).map {
             StatusReport.Change($0, ownerName: names[$0.owner] ?? "node \($0.owner.rawValue)")
         }
         return StatusReport(
             generatedAt: WallTime(secondsSince1970: WallClock.seconds),
-            verdict: judgement.verdict, reasons: judgement.reasons, next: judgement.next,
+            verdict: judgement.verdict,
+            reasons: judgement.reasons,
+            next: judgement.next,
             lab: timers.isLab,
             pair: StatusReport.Pair(
-                id: record.peer?.pair, name: self.shell.configuration.pairName,
-                epoch: record.epoch, policy: record.policy.failover),
-            local: self.localNode, peer: self.peerNode(now, values.lastHeard),
+                id: record.peer?.pair,
+                name: self.shell.configuration.pairName,
+                epoch: record.epoch,
+                policy: record.policy.failover
+            ),
+            local: self.localNode,
+            peer: self.peerNode(now, values.lastHeard),
             replication: self.replication(values, now),
             failover: self.failoverReport,
             seed: values.copy.map {
                 StatusReport.Seed(
-                    doneBytes: $0.doneBytes, totalBytes: $0.totalBytes, elapsed: now - $0.began)
+                    doneBytes: $0.doneBytes,
+                    totalBytes: $0.totalBytes,
+                    elapsed: now - $0.began
+                )
             },
             operation: record.operation.map {
                 StatusReport.Operation(
-                    id: $0.id, verb: $0.verb.typed, step: "step \($0.step)",
-                    since: WallTime(secondsSince1970: $0.since))
+                    id: $0.id,
+                    verb: $0.verb.typed,
+                    step: "step \($0.step)",
+                    since: WallTime(secondsSince1970: $0.since)
+                )
             },
-            tails: self.tailReports, lineage: lineage,
+            tails: self.tailReports,
+            lineage: lineage,
             lastChange: record.lineage.entries.last.map { entry in
                 let before = record.lineage.entries.dropLast().last
                 return StatusReport.LastChange(
                     at: WallTime(secondsSince1970: entry.wallSeconds),
                     from: before.map { names[$0.owner] ?? "node \($0.owner.rawValue)" },
-                    to: names[entry.owner] ?? "node \(entry.owner.rawValue)", cause: entry.cause,
-                    paused: self.lastPause)
-            })
+                    to: names[entry.owner] ?? "node \(entry.owner.rawValue)",
+                    cause: entry.cause,
+                    paused: self.lastPause
+                )
+            }
+        )
     }
 
     private var localNode: StatusReport.Node {
         let record = self.record
         return StatusReport.Node(
-            name: self.localName, id: record.identity.node, model: record.identity.model,
-            version: Release.version, role: record.role, state: self.state, gate: self.gate,
-            right: record.role == .primary ? record.right : nil, position: self.position,
+            name: self.localName,
+            id: record.identity.node,
+            model: record.identity.model,
+            version: Release.version,
+            role: record.role,
+            state: self.state,
+            gate: self.gate,
+            right: record.role == .primary ? record.right : nil,
+            position: self.position,
             bootID: Hex.string(self.shell.bootID),
-            longestWriteHold: .zero)
+            longestWriteHold: .zero
+        )
     }
 
     private func peerNode(_ now: Instant, _ lastHeard: Instant?) -> StatusReport.Peer? {
@@ -151,25 +188,40 @@ extension NodeLoop {
         let presence = self.presence
         return StatusReport.Peer(
             node: StatusReport.Node(
-                name: peer.name, id: peer.node, model: peer.model, version: presence?.version,
-                role: presence?.role, state: presence?.state, gate: presence?.gate,
+                name: peer.name,
+                id: peer.node,
+                model: peer.model,
+                version: presence?.version,
+                role: presence?.role,
+                state: presence?.state,
+                gate: presence?.gate,
                 right: presence?.role == .primary ? presence?.right : nil,
-                position: presence?.position, bootID: presence.map { Hex.string($0.bootID) },
-                longestWriteHold: presence?.longestWriteHold),
+                position: presence?.position,
+                bootID: presence.map { Hex.string($0.bootID) },
+                longestWriteHold: presence?.longestWriteHold
+            ),
             address: self.controlLink?.remoteAddress ?? peer.address,
-            lastHeard: lastHeard.map { now - $0 })
+            lastHeard: lastHeard.map { now - $0 }
+        )
     }
 
-    private func replication(_ values: LiveFigures.Values, _ now: Instant) -> StatusReport.Replication {
+    private func replication(
+        _ values: LiveFigures.Values,
+        _ now: Instant
+    ) -> StatusReport.Replication {
         let verify = self.lastVerification
         switch self.record.role {
         case .primary:
             return StatusReport.Replication(
-                lagTransactions: values.applied.transactions, lagBytes: values.applied.byteCount,
+                lagTransactions: values.applied.transactions,
+                lagBytes: values.applied.byteCount,
                 lag: values.applied.since.map { now - $0 } ?? .zero,
                 unprotectedTransactions: values.durable.transactions,
-                unprotectedBytes: values.durable.byteCount, digestEqualAt: self.equalWall,
-                lastVerifyAt: verify?.at, lastVerifyDifferences: verify?.differences)
+                unprotectedBytes: values.durable.byteCount,
+                digestEqualAt: self.equalWall,
+                lastVerifyAt: verify?.at,
+                lastVerifyDifferences: verify?.differences
+            )
         case .secondary:
             let lag = values.primaryPosition.map {
                 $0.txid.distance(from: self.shell.vault.applied?.txid ?? .zero)
@@ -188,11 +240,13 @@ extension NodeLoop {
         let isArmed = isSecondary && record.arming.isArmed
         let left = timers.timeout - (self.failover?.silence ?? .zero)
         return StatusReport.Failover(
-            timeout: record.policy.timeout, heartbeat: timers.heartbeat,
+            timeout: record.policy.timeout,
+            heartbeat: timers.heartbeat,
             untilPromotion: isArmed ? max(.zero, left) : nil,
             conditions: isSecondary
                 ? conditions.map { .init(name: $0.name.rawValue, met: $0.isMet) } : [],
-            blockers: isSecondary ? unmet.map { "not met: \($0.name.rawValue)" } : [])
+            blockers: isSecondary ? unmet.map { "not met: \($0.name.rawValue)" } : []
+        )
     }
 }
 

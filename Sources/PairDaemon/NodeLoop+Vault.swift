@@ -99,19 +99,31 @@ extension NodeLoop {
             }
         self.lastLogged = self.shell.vault.log.newest
         let fallback = Position(
-            epoch: record.epoch, txid: .zero, digest: self.attachment?.scannedDigest ?? .empty)
+            epoch: record.epoch,
+            txid: .zero,
+            digest: self.attachment?.scannedDigest ?? .empty
+        )
         let start = record.lineage.normalized(
-            position ?? (record.role == .secondary ? fallback : self.lastLogged ?? fallback))
+            position ?? (record.role == .secondary ? fallback : self.lastLogged ?? fallback)
+        )
         self.failover = Failover(
-            record: record, position: start,
+            record: record,
+            position: start,
             configuration: Failover.Configuration(
                 timing: FailoverTiming(self.shell.timers),
-                hasReach: !self.shell.configuration.failover.reach.isEmpty))
+                hasReach: !self.shell.configuration.failover.reach.isEmpty
+            )
+        )
         self.tell(
             .started(
                 Failover.Start(
-                    position: start, hasVault: hasVault || position != nil,
-                    wallSeconds: WallClock.seconds, nonces: (.random, .random))))
+                    position: start,
+                    hasVault: hasVault || position != nil,
+                    wallSeconds: WallClock.seconds,
+                    nonces: (.random, .random)
+                )
+            )
+        )
     }
 
     var attachment: Vault.Attachment? {
@@ -151,8 +163,10 @@ extension NodeLoop {
     /// any that the peer may have.
     private func base(for attachment: Vault.Attachment) -> Position {
         Position(
-            epoch: self.record.epoch, txid: self.gapStart.txid.next,
-            digest: attachment.scannedDigest)
+            epoch: self.record.epoch,
+            txid: self.gapStart.txid.next,
+            digest: attachment.scannedDigest
+        )
     }
 
     /// Ends capturing or applying, and says where the vault stands.
@@ -176,7 +190,8 @@ extension NodeLoop {
             $0.applied = Backlog(acknowledged: position.txid)
         }
         try shell.vault.startCapture(
-            epoch: epoch, at: position,
+            epoch: epoch,
+            at: position,
             deliver: { segment in
                 let now = shell.now
                 let last = segment.header.last
@@ -187,7 +202,8 @@ extension NodeLoop {
                 shell.metrics.count("captured_bytes_total", by: UInt64(segment.bytes.count))
                 shell.router.source?.deliver(segment)
             },
-            report: { shell.post(.capture($0)) })
+            report: { shell.post(.capture($0)) }
+        )
         self.captureEpoch = epoch
         self.restPosition = nil
     }
@@ -235,7 +251,9 @@ extension NodeLoop {
         switch result {
         case .success(let position):
             let here = position ?? self.restPosition
-            self.tell(.gateClosed(here.map { self.normalized($0) } ?? self.failover?.position ?? .start))
+            self.tell(
+                .gateClosed(here.map { self.normalized($0) } ?? self.failover?.position ?? .start)
+            )
         case .failure(let error):
             self.shell.log.emit(.storageError, level: .critical, "the gate: \(error)")
             self.tell(.storageFailed)
@@ -278,8 +296,11 @@ extension NodeLoop {
             self.attach(.open)
         case .recovered(let after):
             log.emit(
-                .vaultHealed, level: .notice, "a writer died while it published a commit",
-                ["after": "\(after)"])
+                .vaultHealed,
+                level: .notice,
+                "a writer died while it published a commit",
+                ["after": "\(after)"]
+            )
         case .logFailed(let error):
             self.shell.metrics.count("storage_errors_total", labels: #"op="log""#)
             log.emit(.storageError, level: .error, "\(error)")
@@ -288,8 +309,11 @@ extension NodeLoop {
             log.emit(.storageError, level: .error, "\(error)")
         case .walPinned(let frames):
             log.emit(
-                .storageError, level: .warning, "somebody reads an old state and pins the WAL",
-                ["frames": "\(frames)"])
+                .storageError,
+                level: .warning,
+                "somebody reads an old state and pins the WAL",
+                ["frames": "\(frames)"]
+            )
         }
     }
 
@@ -318,15 +342,23 @@ extension Lineage {
     /// A position named by the epoch that its transaction was committed in.
     func normalized(_ position: Position) -> Position {
         Position(
-            epoch: self.epoch(of: position.txid), txid: position.txid, digest: position.digest)
+            epoch: self.epoch(of: position.txid),
+            txid: position.txid,
+            digest: position.digest
+        )
     }
 }
 
 extension FailoverTiming {
     init(_ timers: Timers) {
         self.init(
-            timeout: timers.timeout, heartbeat: timers.heartbeat, tick: timers.tick,
-            closingMargin: timers.gateMargin, repetition: timers.heartbeatRepeat,
-            absence: timers.connectionLoss, drainLimit: .seconds(2))
+            timeout: timers.timeout,
+            heartbeat: timers.heartbeat,
+            tick: timers.tick,
+            closingMargin: timers.gateMargin,
+            repetition: timers.heartbeatRepeat,
+            absence: timers.connectionLoss,
+            drainLimit: .seconds(2)
+        )
     }
 }

@@ -31,7 +31,9 @@ extension NodeLoop {
         }
         guard let source = self.shell.router.source else {
             return call.finish(
-                .failed, "\(self.peerName) is not connected; there is nothing to compare with")
+                .failed,
+                "\(self.peerName) is not connected; there is nothing to compare with"
+            )
         }
         let id = self.nextID
         self.nextID += 1
@@ -92,24 +94,37 @@ extension NodeLoop {
         let isEqual = different.isEmpty && peerDigest == own.digest && isSound
         let at = WallTime(secondsSince1970: WallClock.seconds)
         self.lastVerification = VerificationOutcome(
-            at: at, differences: isEqual ? 0 : UInt64(max(1, different.count)))
+            at: at,
+            differences: isEqual ? 0 : UInt64(max(1, different.count))
+        )
         let report = VerifyReport(
-            at: at, full: verification.full, primary: self.localName, secondary: self.peerName,
-            position: peer.position, equal: isEqual, comparedPages: UInt64(own.pageCount),
-            differentPages: Array(different.prefix(1000)), integrityCheck: peer.integrity)
+            at: at,
+            full: verification.full,
+            primary: self.localName,
+            secondary: self.peerName,
+            position: peer.position,
+            equal: isEqual,
+            comparedPages: UInt64(own.pageCount),
+            differentPages: Array(different.prefix(1000)),
+            integrityCheck: peer.integrity
+        )
         if isEqual {
             self.shell.log.emit(.vaultVerified, "", ["at": "\(peer.position)"])
             verification.call.finish(.done, "", report)
         } else {
             self.shell.metrics.count("vault_verify_failures_total")
             self.shell.log.emit(
-                .vaultVerifyFailed, level: .error, peer.integrity ?? "",
-                ["at": "\(peer.position)", "pages": "\(different.count)"])
+                .vaultVerifyFailed,
+                level: .error,
+                peer.integrity ?? "",
+                ["at": "\(peer.position)", "pages": "\(different.count)"]
+            )
             verification.call.finish(
                 .failed,
                 "the copies differ at \(peer.position): \(different.count) pages; "
                     + "integrity_check on \(self.peerName): \(peer.integrity ?? "not run")",
-                report)
+                report
+            )
         }
     }
 

@@ -163,7 +163,12 @@ final class NodeLoop {
         self.tell(
             .tick(
                 Failover.Tick(
-                    shortest: shortest, longest: longest, wallSeconds: WallClock.seconds)))
+                    shortest: shortest,
+                    longest: longest,
+                    wallSeconds: WallClock.seconds
+                )
+            )
+        )
         self.shell.router.source?.tick()
         if self.lastPresenceAt.map({ now - $0 >= .seconds(1) }) ?? true { self.sayPresence() }
         self.checkEquality(now)
@@ -189,8 +194,10 @@ final class NodeLoop {
         self.step(event)
         if let after = self.failover?.nodeState, after != before {
             self.shell.log.emit(
-                .stateChanged, "\(before.rawValue) → \(after.rawValue)",
-                ["cause": "\(event.name)"])
+                .stateChanged,
+                "\(before.rawValue) → \(after.rawValue)",
+                ["cause": "\(event.name)"]
+            )
             self.sayPresence()
         }
     }
@@ -207,8 +214,12 @@ final class NodeLoop {
         let record = self.record
         let old = self.shell.view.facts
         let facts = NodeView.Facts(
-            role: record.role, state: self.state, gate: self.gate, epoch: record.epoch,
-            failover: self.failover)
+            role: record.role,
+            state: self.state,
+            gate: self.gate,
+            epoch: record.epoch,
+            failover: self.failover
+        )
         self.shell.view.publish(facts, isPeerUp: self.controlLink != nil)
         if old.gate != facts.gate || !self.shell.gateFilesShown { self.showGate(facts.gate) }
         guard old.gate != facts.gate || old.state != facts.state || old.role != facts.role else {
@@ -216,10 +227,13 @@ final class NodeLoop {
         }
         if old.gate != facts.gate {
             self.shell.log.emit(
-                facts.gate == .open ? .gateOpened : .gateClosed, "gate \(facts.gate.rawValue)")
+                facts.gate == .open ? .gateOpened : .gateClosed,
+                "gate \(facts.gate.rawValue)"
+            )
         }
         self.shell.notifier.status(
-            "\(record.role.rawValue) \(facts.state.rawValue), epoch \(record.epoch)")
+            "\(record.role.rawValue) \(facts.state.rawValue), epoch \(record.epoch)"
+        )
         self.sayPresence()
     }
 
@@ -247,5 +261,7 @@ final class NodeLoop {
     }
 
     /// Runs what takes long beside the loop.
-    func beside(_ work: @escaping @Sendable () -> Void) { self.shell.vaultQueue.async(execute: work) }
+    func beside(_ work: @escaping @Sendable () -> Void) {
+        self.shell.vaultQueue.async(execute: work)
+    }
 }

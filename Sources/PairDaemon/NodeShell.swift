@@ -34,8 +34,14 @@ final class NodeShell: Sendable {
     private let lost = Atomic<Int>(0)
 
     init(
-        configuration: Configuration, keeper: RecordKeeper, identity: Identity, vault: Vault,
-        archives: ArchiveStore, links: PeerLink, log: EventLog, gateFiles: GateFiles?,
+        configuration: Configuration,
+        keeper: RecordKeeper,
+        identity: Identity,
+        vault: Vault,
+        archives: ArchiveStore,
+        links: PeerLink,
+        log: EventLog,
+        gateFiles: GateFiles?,
         events: AsyncStream<NodeEvent>.Continuation
     ) {
         self.configuration = configuration
@@ -73,9 +79,14 @@ final class NodeShell: Sendable {
         let learnt = PeerAddress(peer.address).map { [$0] } ?? []
         self.links.setPeer(
             PeerLink.Peer(
-                pair: peer.pair, node: peer.node, pin: pin, ownBit: peer.bit,
+                pair: peer.pair,
+                node: peer.node,
+                pin: pin,
+                ownBit: peer.bit,
                 addresses: configured.isEmpty ? learnt : configured,
-                minimumProtocol: peer.minimumProtocol))
+                minimumProtocol: peer.minimumProtocol
+            )
+        )
     }
 
     /// Has the loop make a pairing durable; returns when it is, or why it is not.

@@ -5,11 +5,14 @@ import PairWire
 extension OperatorCall {
     /// Ends the conversation.
     func finish<Payload>(
-        _ exit: ControlExit, _ message: String, _ payload: Payload?
+        _ exit: ControlExit,
+        _ message: String,
+        _ payload: Payload?
     ) where Payload: Codable & Hashable & Sendable {
         self.write(
             ControlReply.final(ControlOutcome(exit, message: message, payload: payload)),
-            isLast: true)
+            isLast: true
+        )
     }
 
     func finish(_ exit: ControlExit, _ message: String) {
@@ -20,8 +23,10 @@ extension OperatorCall {
     func tell(_ text: String, doneBytes: UInt64? = nil, totalBytes: UInt64? = nil) {
         self.write(
             ControlReply<ControlNothing>.progress(
-                ControlProgress(text, doneBytes: doneBytes, totalBytes: totalBytes)),
-            isLast: false)
+                ControlProgress(text, doneBytes: doneBytes, totalBytes: totalBytes)
+            ),
+            isLast: false
+        )
     }
 
     /// Whether the operator wants to hear only when the pair is protected.

@@ -23,7 +23,12 @@ final class StateLock: Sendable {
         self.descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard self.descriptor >= 0 else { throw Held(path: path, pid: nil, code: errno) }
         var lock = flock(
-            l_type: Int16(F_WRLCK), l_whence: Int16(SEEK_SET), l_start: 0, l_len: 0, l_pid: 0)
+            l_type: Int16(F_WRLCK),
+            l_whence: Int16(SEEK_SET),
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0
+        )
         guard fcntl(self.descriptor, F_SETLK, &lock) != 0 else { return }
         let code = errno
         lock.l_type = Int16(F_WRLCK)

@@ -38,5 +38,7 @@ package struct GateFileError: Error, CustomStringConvertible {
     package let path: String
     package let code: Int32
 
-    package var description: String { "\(self.call) \(self.path): \(String(cString: strerror(self.code)))" }
+    package var description: String {
+        "\(self.call) \(self.path): \(String(cString: strerror(self.code)))"
+    }
 }

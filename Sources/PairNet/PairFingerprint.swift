@@ -5,7 +5,8 @@ extension Fingerprint {
     /// What both operators saw when the pair was made; computed anew from what was kept of it.
     ///
     /// - Returns: `nil` when the record's keys are not keys.
-    package static func ofPair(_ peer: NodeRecord.Peer, own: Identity, node: NodeID) -> Fingerprint? {
+    package static func ofPair(_ peer: NodeRecord.Peer, own: Identity, node: NodeID) -> Fingerprint?
+    {
         guard let pin = KeyPin(peer.keyPin), let signingKey = SigningKey(peer.signingKey) else {
             return nil
         }
@@ -21,6 +22,7 @@ extension Fingerprint {
         writer.identifier(inviter.node)
         writer.identifier(peer.pair)
         return Fingerprint(
-            ofDigest: SHA256Digest.of(Array("paird-fingerprint-v1".utf8) + writer.bytes))
+            ofDigest: SHA256Digest.of(Array("paird-fingerprint-v1".utf8) + writer.bytes)
+        )
     }
 }

@@ -34,6 +34,12 @@ extension Vault {
         }
     }
 
+    /// SQLite's own check of the whole vault: "ok", or what it found first.
+    package func integrityCheck() throws(VaultError) -> String {
+        let connection = try SQLiteConnection(path: self.configuration.path)
+        return try connection.text("PRAGMA integrity_check(1)", doing: "checking the vault") ?? ""
+    }
+
     /// Says whether a vault can be served from this path at all.
     ///
     /// - Throws: `.networkFileSystem`, `.otherDaemon` and others that no waiting will cure.

@@ -56,12 +56,16 @@ extension ControlMessage {
         case .forward:
             self = .forward(
                 id: try reader.u64("request id"),
-                request: try reader.block(limit: 65_536, "request"))
+                request: try reader.block(limit: 65_536, "request")
+            )
         case .forwarded:
             let id = try reader.u64("request id")
             let isLast = try reader.bool("last")
             self = .forwarded(
-                id: id, line: try reader.block(limit: 65_536, "line"), isLast: isLast)
+                id: id,
+                line: try reader.block(limit: 65_536, "line"),
+                isLast: isLast
+            )
         }
         try reader.finish()
     }

@@ -74,7 +74,11 @@ package enum LogMessage: Sendable, Equatable {
         package var pageCount: UInt32
 
         package init(
-            way: Way, epoch: Epoch, pageSize: PageSize, position: Position, pageCount: UInt32
+            way: Way,
+            epoch: Epoch,
+            pageSize: PageSize,
+            position: Position,
+            pageCount: UInt32
         ) {
             self.way = way
             self.epoch = epoch
@@ -133,7 +137,10 @@ package enum LogMessage: Sendable, Equatable {
         package var integrity: String?
 
         package init(
-            id: UInt64, position: Position, scanned: VaultDigest?, pageCount: UInt32,
+            id: UInt64,
+            position: Position,
+            scanned: VaultDigest?,
+            pageCount: UInt32,
             integrity: String?
         ) {
             self.id = id
@@ -248,7 +255,9 @@ extension LogMessage {
                     received: TXID(try reader.u64("received")),
                     durable: TXID(try reader.u64("durable")),
                     applied: try reader.optionalPosition("applied"),
-                    takenBytes: try reader.u64("taken bytes")))
+                    takenBytes: try reader.u64("taken bytes")
+                )
+            )
         case .markResult: self = .markResult(try reader.markResult())
         case .archive: self = .archive(try reader.piece())
         case .archived: self = .archived(id: try reader.text(limit: 128, "archive"))
@@ -256,8 +265,10 @@ extension LogMessage {
         case .tick: self = .tick(try reader.position("position"))
         case .mark:
             self = .mark(
-                id: try reader.u64("mark"), try reader.position("position"),
-                full: try reader.bool("full"))
+                id: try reader.u64("mark"),
+                try reader.position("position"),
+                full: try reader.bool("full")
+            )
         }
         try reader.finish()
     }

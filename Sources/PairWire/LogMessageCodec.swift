@@ -85,9 +85,12 @@ extension ByteReader {
             default: throw .outOfRange(field: "plan", value: UInt64(kind))
             }
         return LogMessage.Plan(
-            way: way, epoch: Epoch(rawValue: try self.u64("epoch")),
-            pageSize: try self.pageSize("page size"), position: try self.position("position"),
-            pageCount: try self.u32("page count"))
+            way: way,
+            epoch: Epoch(rawValue: try self.u64("epoch")),
+            pageSize: try self.pageSize("page size"),
+            position: try self.position("position"),
+            pageCount: try self.u32("page count")
+        )
     }
 
     mutating func piece() throws(ByteError) -> LogMessage.ArchivePiece {
@@ -96,8 +99,12 @@ extension ByteReader {
         let offset = try self.u64("offset")
         let isLast = try self.bool("last")
         return LogMessage.ArchivePiece(
-            id: id, file: file, offset: offset, bytes: try self.block(limit: 1 << 20, "bytes"),
-            isLast: isLast)
+            id: id,
+            file: file,
+            offset: offset,
+            bytes: try self.block(limit: 1 << 20, "bytes"),
+            isLast: isLast
+        )
     }
 
     mutating func markResult() throws(ByteError) -> LogMessage.MarkResult {
@@ -107,8 +114,12 @@ extension ByteReader {
         let pageCount = try self.u32("page count")
         let integrity = try self.bool("has integrity") ? try self.text(limit: 4096, "text") : nil
         return LogMessage.MarkResult(
-            id: id, position: position, scanned: scanned, pageCount: pageCount,
-            integrity: integrity)
+            id: id,
+            position: position,
+            scanned: scanned,
+            pageCount: pageCount,
+            integrity: integrity
+        )
     }
 
     /// A page number and at most 1 MiB about the pages from there on.

@@ -75,7 +75,9 @@ extension ByteReader {
     /// At most 4,096 entries, in rising order of epochs.
     package mutating func lineage() throws(ByteError) -> Lineage {
         let count = try self.u32("lineage entries")
-        guard count <= 4096 else { throw .outOfRange(field: "lineage entries", value: UInt64(count)) }
+        guard count <= 4096 else {
+            throw .outOfRange(field: "lineage entries", value: UInt64(count))
+        }
         var lineage = Lineage.empty
         for _ in 0..<count {
             let epoch = Epoch(rawValue: try self.u64("epoch"))
@@ -88,8 +90,13 @@ extension ByteReader {
             }
             lineage.append(
                 LineageEntry(
-                    epoch: epoch, owner: owner, fork: try self.position("fork"),
-                    cause: try self.word("cause"), wallSeconds: try self.i64("time")))
+                    epoch: epoch,
+                    owner: owner,
+                    fork: try self.position("fork"),
+                    cause: try self.word("cause"),
+                    wallSeconds: try self.i64("time")
+                )
+            )
         }
         return lineage
     }
@@ -100,15 +107,26 @@ extension ByteReader {
         let model = try self.text(limit: 256, "model")
         let version = try self.text(limit: 64, "version")
         return Presence(
-            node: node, name: name, model: model, version: version,
-            bootID: try self.u64("boot id"), role: try self.word("role"),
-            state: try self.word("state"), gate: try self.word("gate"),
-            right: try self.word("right"), epoch: Epoch(rawValue: try self.u64("epoch")),
-            lineage: try self.lineage(), position: try self.optionalPosition("position"),
-            content: try self.content(), longestWriteHold: try self.duration("write hold"),
+            node: node,
+            name: name,
+            model: model,
+            version: version,
+            bootID: try self.u64("boot id"),
+            role: try self.word("role"),
+            state: try self.word("state"),
+            gate: try self.word("gate"),
+            right: try self.word("right"),
+            epoch: Epoch(rawValue: try self.u64("epoch")),
+            lineage: try self.lineage(),
+            position: try self.optionalPosition("position"),
+            content: try self.content(),
+            longestWriteHold: try self.duration("write hold"),
             policy: PairPolicy(
-                failover: try self.word("policy"), timeout: try self.duration("timeout")),
-            reasons: try self.reasons())
+                failover: try self.word("policy"),
+                timeout: try self.duration("timeout")
+            ),
+            reasons: try self.reasons()
+        )
     }
 
     package mutating func optionalPosition(

@@ -100,17 +100,28 @@ extension ByteReader {
     package mutating func statement() throws(ByteError) -> Statement {
         Statement(
             number: MessageNumber(
-                incarnation: try self.u64("incarnation"), n: try self.u64("number")),
-            nonce: try self.nonce("nonce"), echo: try self.nonce("echo"),
-            heartbeatNonce: try self.nonce("heartbeat nonce"), isProbe: try self.bool("probe"),
-            epoch: Epoch(rawValue: try self.u64("epoch")), role: try self.word("role"),
-            state: try self.word("state"), right: try self.word("right"),
+                incarnation: try self.u64("incarnation"),
+                n: try self.u64("number")
+            ),
+            nonce: try self.nonce("nonce"),
+            echo: try self.nonce("echo"),
+            heartbeatNonce: try self.nonce("heartbeat nonce"),
+            isProbe: try self.bool("probe"),
+            epoch: Epoch(rawValue: try self.u64("epoch")),
+            role: try self.word("role"),
+            state: try self.word("state"),
+            right: try self.word("right"),
             arming: NodeRecord.Arming(
-                isArmed: try self.bool("armed"), generation: try self.u64("generation"),
-                revoked: try self.u64("revoked")),
-            gateIsOpen: try self.bool("gate"), gateWasOpen: try self.bool("gate before"),
-            lineage: try self.lineage(), position: try self.position("position"),
-            hasVault: try self.bool("has vault"), isSeeding: try self.bool("seeding"),
+                isArmed: try self.bool("armed"),
+                generation: try self.u64("generation"),
+                revoked: try self.u64("revoked")
+            ),
+            gateIsOpen: try self.bool("gate"),
+            gateWasOpen: try self.bool("gate before"),
+            lineage: try self.lineage(),
+            position: try self.position("position"),
+            hasVault: try self.bool("has vault"),
+            isSeeding: try self.bool("seeding"),
             isSuspended: try self.bool("suspended"),
             relinquish: try self.bool("relinquishes") ? try self.relinquish() : nil,
             operation: try self.bool("has operation") ? try self.operation() : nil,
@@ -118,7 +129,10 @@ extension ByteReader {
             request: try self.bool("has request") ? try self.verbRequest() : nil,
             offer: try self.bool("has offer") ? try self.offer() : nil,
             policy: PairPolicy(
-                failover: try self.word("policy"), timeout: try self.duration("timeout")))
+                failover: try self.word("policy"),
+                timeout: try self.duration("timeout")
+            )
+        )
     }
 
     mutating func nonce(_ field: ByteError.StaticName) throws(ByteError) -> Nonce {
@@ -129,7 +143,10 @@ extension ByteReader {
         let operation = try self.identifier(OperationID.self, "operation")
         let position = try self.position("relinquished position")
         return NodeRecord.Relinquish(
-            operation: operation, position: position, successor: try self.bit("successor"))
+            operation: operation,
+            position: position,
+            successor: try self.bit("successor")
+        )
     }
 
     private mutating func bit(_ field: ByteError.StaticName) throws(ByteError) -> NodeBit {
@@ -147,8 +164,12 @@ extension ByteReader {
             throw .outOfRange(field: "verb", value: UInt64(code))
         }
         return NodeRecord.Operation(
-            id: id, verb: verb, step: try self.u8("step"), by: try self.text(limit: 256, "by"),
-            since: try self.i64("since"))
+            id: id,
+            verb: verb,
+            step: try self.u8("step"),
+            by: try self.text(limit: 256, "by"),
+            since: try self.i64("since")
+        )
     }
 
     private mutating func aborted() throws(ByteError) -> [OperationID] {
@@ -195,7 +216,10 @@ extension ByteReader {
             }
         let fork = try self.optionalPosition("fork")
         return RejoinOffer(
-            rejoin: rejoin, fork: fork, incarnation: try self.u64("incarnation"),
-            position: try self.position("position"))
+            rejoin: rejoin,
+            fork: fork,
+            incarnation: try self.u64("incarnation"),
+            position: try self.position("position")
+        )
     }
 }

@@ -9,7 +9,8 @@ struct Paird: AsyncParsableCommand {
         commandName: "paird",
         abstract: "Keeps two identical appliances' vaults the same, and one of them writable.",
         version: Release.version,
-        subcommands: [Run.self, CheckConfiguration.self])
+        subcommands: [Run.self, CheckConfiguration.self]
+    )
 }
 
 /// Where the configuration is, and what it may say.
@@ -29,7 +30,10 @@ struct Run: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try load(
-            self.options.config, isLab: self.options.lab, checksMode: true)
+            self.options.config,
+            isLab: self.options.lab,
+            checksMode: true
+        )
         do {
             try await Daemon(configuration).run()
         } catch let failure as Daemon.StartFailure {
@@ -42,7 +46,9 @@ struct Run: AsyncParsableCommand {
 /// Says whether a configuration is valid, and nothing else.
 struct CheckConfiguration: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "check-config", abstract: "Check a configuration file; exit 0 or 78.")
+        commandName: "check-config",
+        abstract: "Check a configuration file; exit 0 or 78."
+    )
 
     @Argument(help: "The configuration file.")
     var file = "/etc/paird/paird.yaml"
