@@ -197,7 +197,9 @@ let package = Package(
         // Real daemons, real faults; needs the executables beside the test bundle.
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["PairCore", "PairWire", "PairLab", "paird", "pairctl", "pair-lab"],
+            dependencies: [
+                "PairCore", "PairWire", "PairLab", "paird", "pairctl", "pair-lab", "pair-bench",
+            ],
             swiftSettings: strict
         ),
         // The rules of this package that a program can check.
