@@ -136,7 +136,8 @@ let package = Package(
             swiftSettings: strict
         ),
         // Runs seeds until one breaks a promise.
-        .executableTarget(name: "pair-sim", dependencies: ["PairSim"], swiftSettings: hot),
+        .executableTarget(
+            name: "pair-sim", dependencies: ["PairCore", "PairSim"], swiftSettings: hot + [planted]),
         .executableTarget(
             name: "pair-bench",
             dependencies: [

@@ -136,7 +136,8 @@ extension Failover {
             statement.role == .secondary
         else { return }
         switch statement.state {
-        case .streaming, .suspect, .promoting:
+        case .streaming, .suspect, .promoting, .seeding, .catchingUp, .superseded:
+            // Taken; where the joiner is afterwards is a new question.
             if primary.offer != nil { self.primary.offer = nil }
         case .lookingForPeer:
             if case .handingOver = primary.stage { return }
@@ -154,7 +155,7 @@ extension Failover {
                     )
                 )
             )
-        case .seeding, .catchingUp, .superseded, .starting, .failed, .quarantined, .unpaired,
+        case .starting, .failed, .quarantined, .unpaired,
             .paired, .parked, .serving, .alone, .draining, .inDoubt, .fenced, .hold:
             break
         }

@@ -36,7 +36,7 @@ extension Failover {
                 case .armed: self.record.arming.isArmed || self.has(.promoteUnarmed)
                 case .notSuspended: self.record.suspension == nil
                 case .notQuarantined: self.record.quarantineReason == nil
-                case .notSeeding: !self.record.isSeeding || self.has(.promoteWhileSeeding)
+                case .notSeeding: !self.record.isSeeding
                 case .silence: self.silence >= self.timing.timeout
                 case .listened: listened >= self.timing.search
                 case .vaultFit: promoting?.checked != nil || secondary.unfit == nil

@@ -65,7 +65,7 @@ extension Failover {
         let limit =
             handingOver.step == .preparing ? self.timing.absence : self.timing.drainLimit
         if case .draining(let end) = handingOver.step,
-            primary.follower?.applied == end || self.has(.relinquishEarly)
+            primary.follower?.applied == end
         {
             self.relinquish(handingOver.operation, at: end)
         } else if self.clock.longest - handingOver.since > limit {

@@ -201,8 +201,6 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case ignorePledge
     /// A secondary without the right promotes itself.
     case promoteUnarmed
-    /// A secondary promotes itself in the middle of a copy.
-    case promoteWhileSeeding
     /// A promoter takes the next epoch, whoever owns it.
     case ignoreParity
     /// A divergent tail is rolled back without an archive.
@@ -217,8 +215,6 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case openBeforePersist
     /// The loser of two primaries keeps its gate open while it gives in.
     case yieldOpen
-    /// The drain ends before the secondary has everything.
-    case relinquishEarly
     /// The primary takes the pledge's right before the pledge.
     case soloWithoutPledge
 }

@@ -13,7 +13,6 @@ package struct Report: Sendable {
         let tables = [
             ("faults", statistics.faults), ("states entered", statistics.states),
             ("transitions", statistics.transitions), ("reports", statistics.reports),
-            ("rejoins", statistics.rejoins),
         ]
         for (title, counts) in tables {
             lines.append("\(title) (\(counts.count)):")

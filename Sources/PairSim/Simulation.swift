@@ -218,7 +218,6 @@ package struct Statistics: Sendable {
     package var states: [String: Int] = [:]
     package var transitions: [String: Int] = [:]
     package var reports: [String: Int] = [:]
-    package var rejoins: [String: Int] = [:]
 
     package init() {}
 
@@ -230,6 +229,5 @@ package struct Statistics: Sendable {
         self.states.merge(other.states, uniquingKeysWith: +)
         self.transitions.merge(other.transitions, uniquingKeysWith: +)
         self.reports.merge(other.reports, uniquingKeysWith: +)
-        self.rejoins.merge(other.rejoins, uniquingKeysWith: +)
     }
 }

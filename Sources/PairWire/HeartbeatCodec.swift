@@ -2,7 +2,7 @@ package import PairCore
 
 /// The bytes of a heartbeat and of its answer, exactly as they are signed.
 ///
-/// Fixed width, big-endian, no optional fields, 352 bytes:
+/// Fixed width, big-endian, no optional fields, 269 bytes:
 ///
 ///     "paird-hb\0v1" | kind u8 | flags u8 (1 gate open, 2 armed, 4 suspended) | role u8 | state u8 |
 ///     pair 16 | sender 16 | receiver 16 | incarnation u64 | n u64 | acknowledged u64 | epoch u64 |

@@ -1,4 +1,5 @@
 import Glibc
+import PairCore
 import PairSim
 
 /// Runs seeds until one breaks a promise; `--seed` repeats one with its transcript.
@@ -6,12 +7,19 @@ struct PairSimCommand {
     var first: UInt64 = 1
     var count: UInt64 = 1_000
     var single: UInt64?
+    /// A mistake to make on purpose, in a build that can.
+    var planted: String?
 
     /// - Returns: `nil` for arguments that mean nothing.
     init?(_ arguments: [String]) {
         var rest = arguments.makeIterator()
         while let argument = rest.next() {
-            guard let value = rest.next().flatMap({ UInt64($0) }) else { return nil }
+            guard let text = rest.next() else { return nil }
+            if argument == "--planted" {
+                self.planted = text
+                continue
+            }
+            guard let value = UInt64(text) else { return nil }
             switch argument {
             case "--seeds": self.count = value
             case "--from": self.first = value
@@ -21,13 +29,21 @@ struct PairSimCommand {
         }
     }
 
+    private func scenario(_ seed: UInt64) -> Scenario {
+        var scenario = Scenario(seed: seed)
+        #if PLANTED_BUGS
+            scenario.planted = self.planted.flatMap { PlantedBug(rawValue: $0) }
+        #endif
+        return scenario
+    }
+
     func run() -> Int32 {
         if let single { return self.runOne(single) }
         var total = Statistics()
         let clock = ContinuousClock()
         let begin = clock.now
         for seed in self.first..<self.first + self.count {
-            var simulation = Simulation(Scenario(seed: seed))
+            var simulation = Simulation(self.scenario(seed))
             do {
                 try simulation.run()
             } catch {
@@ -42,7 +58,7 @@ struct PairSimCommand {
     }
 
     private func runOne(_ seed: UInt64) -> Int32 {
-        var simulation = Simulation(Scenario(seed: seed), recordingTranscript: true)
+        var simulation = Simulation(self.scenario(seed), recordingTranscript: true)
         var status: Int32 = 0
         do {
             try simulation.run()

@@ -41,6 +41,9 @@ struct AtMostOneOpenGate: Checker {
         switch (cause, simulation.scenario.policy) {
         case (.forced, _):
             self.isExcused = true
+        case (.failover, _) where simulation.lastForced != nil:
+            // A person vouched that this node was down, and it was not.
+            self.isExcused = true
         case (.failover, .available):
             self.isExcused = true
             guard other.isRunning, other.acceptsWrites, let machine = other.failover,

@@ -1,0 +1,168 @@
+import PairCore
+
+/// Two machines and the least of a shell, in the hands of a test: nothing moves unless it is told to.
+struct FailoverPair {
+    var nodes: [Failover] = []
+    /// What each node has made durable.
+    var disks: [NodeRecord] = []
+    /// All effects since the beginning, with the node that they are of.
+    var log: [(node: Int, effect: Failover.Effect)] = []
+    /// Messages that have been sent and not delivered.
+    var inFlight: [(to: Int, message: PeerMessage)] = []
+    /// Nothing that is sent gets into `inFlight`.
+    var isCut = false
+    /// The vault's check takes longer than the test.
+    var isCheckingVault = false
+    var now: Duration = .zero
+    private var nextNonce: UInt64 = 1
+
+    static func operation(_ number: UInt64) -> OperationID { OperationID(high: 0, low: number) }
+
+    init(policy: FailoverPolicy = .available, timeout: Duration = .seconds(840)) {
+        for bit in [NodeBit.zero, .one] {
+            func id(_ bit: NodeBit) -> NodeID { NodeID(high: 0, low: UInt64(bit.rawValue)) }
+            var record = NodeRecord(
+                identity: NodeRecord.Identity(node: id(bit), name: "n\(bit)", model: "m")
+            )
+            record.peer = NodeRecord.Peer(
+                pair: PairID(high: 1, low: 1),
+                vault: nil,
+                bit: bit,
+                node: id(bit.other),
+                name: "n\(bit.other)",
+                model: "m",
+                keyPin: [],
+                signingKey: [],
+                address: "",
+                minimumProtocol: 1,
+                wasEnabled: false
+            )
+            record.policy = PairPolicy(failover: policy, timeout: timeout)
+            self.disks.append(record)
+            self.nodes.append(Self.machine(record, timeout, at: .start))
+        }
+        for node in 0...1 { self.start(node) }
+        self.deliver()
+    }
+
+    private static func machine(
+        _ record: NodeRecord,
+        _ timeout: Duration,
+        at position: Position
+    ) -> Failover {
+        Failover(
+            record: record,
+            position: position,
+            configuration: Failover.Configuration(timing: FailoverTiming(timeout: timeout))
+        )
+    }
+
+    /// A pair whose node 0 serves and whose node 1 is armed.
+    static func protected(
+        policy: FailoverPolicy = .available,
+        timeout: Duration = .seconds(840)
+    ) -> FailoverPair {
+        var pair = FailoverPair(policy: policy, timeout: timeout)
+        pair.ask(0, .standalone, 1)
+        pair.ask(0, .enableHA(discardingPeerVault: false), 2)
+        pair.deliver()
+        pair.tick(3)
+        return pair
+    }
+
+    mutating func nonce() -> Nonce {
+        self.nextNonce += 1
+        return Nonce(self.nextNonce, 0, 0, 1)
+    }
+
+    /// A start of the daemon from what is durable.
+    mutating func start(_ node: Int) {
+        let position = self.nodes[node].position
+        self.nodes[node] = Self.machine(
+            self.disks[node],
+            self.disks[node].policy.timeout,
+            at: position
+        )
+        self.tell(
+            node,
+            .started(
+                Failover.Start(
+                    position: position,
+                    hasVault: true,
+                    wallSeconds: 0,
+                    nonces: (self.nonce(), self.nonce())
+                )
+            )
+        )
+    }
+
+    @discardableResult
+    mutating func tell(_ node: Int, _ event: Failover.Event) -> [Failover.Effect] {
+        let effects = self.nodes[node].handle(event, at: Instant(sinceStart: self.now))
+        for effect in effects {
+            self.log.append((node, effect))
+            switch effect {
+            case .persist(let record): self.disks[node] = record
+            case .send(let message):
+                if !self.isCut { self.inFlight.append((1 - node, message)) }
+            case .closeGate: self.tell(node, .gateClosed(self.nodes[node].position))
+            case .locate(let inquiry):
+                let finding = RejoinFinding(
+                    holdsJoinerPosition: inquiry.joiner == self.nodes[node].position,
+                    logIsKept: true,
+                    holdsFork: true
+                )
+                self.tell(node, .located(inquiry, finding))
+            case .followLog:
+                self.tell(1 - node, .peerApplied(self.nodes[node].position, inSync: true))
+            case .checkVault where self.isCheckingVault: break
+            case .checkVault: self.tell(node, .vaultChecked(.sound(self.nodes[node].position)))
+            case .openGate, .setMarker, .clearMarker, .probeReach, .serveLog, .stopLog,
+                .sealTail, .copyTail, .undo, .takeCopy, .reply, .report:
+                break
+            }
+        }
+        return effects
+    }
+
+    mutating func ask(_ node: Int, _ verb: Request.Verb, _ number: UInt64) {
+        let request = Request(id: Self.operation(number), verb: verb, by: "alice")
+        self.tell(node, .operatorAsked(request))
+    }
+
+    /// Delivers everything, and what that causes, in order.
+    mutating func deliver() {
+        var rest = 1_000
+        while !self.inFlight.isEmpty, rest > 0 {
+            let (node, message) = self.inFlight.removeFirst()
+            let fresh = self.nonce()
+            self.tell(node, .received(message, fresh: fresh))
+            rest -= 1
+        }
+    }
+
+    /// One second passes for the nodes named, `count` times; between two everything is delivered.
+    mutating func tick(_ count: Int = 1, only: [Int] = [0, 1]) {
+        for _ in 0..<count {
+            self.now += .seconds(1)
+            for node in only { self.tell(node, .tick(Self.second)) }
+            self.deliver()
+        }
+    }
+
+    static let second = Failover.Tick(
+        shortest: .seconds(1),
+        longest: .seconds(1),
+        wallSeconds: 1_700_000_000
+    )
+
+    /// The newest heartbeat that node 0 sent.
+    var newestHeartbeat: Heartbeat? {
+        self.log.reversed().lazy.compactMap { entry -> Heartbeat? in
+            guard entry.node == 0, case .send(.heartbeat(let heartbeat)) = entry.effect,
+                heartbeat.kind == .heartbeat
+            else { return nil }
+            return heartbeat
+        }.first
+    }
+}

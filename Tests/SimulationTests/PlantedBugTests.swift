@@ -1,0 +1,33 @@
+#if PLANTED_BUGS
+    import Foundation
+    import PairCore
+    import PairSim
+    import Testing
+
+    @Suite("The simulator, when a mistake is made on purpose")
+    struct PlantedBugTests {
+        static let isLong = ProcessInfo.processInfo.environment["PAIR_LONG"] == "1"
+
+        @Test(
+            .enabled(if: Self.isLong, "takes minutes; set PAIR_LONG=1"),
+            arguments: PlantedBug.allCases
+        )
+        func `finds it within a thousand seeds`(bug: PlantedBug) {
+            let caught = (1...1_000).lazy.compactMap { Self.violation(of: bug, seed: $0) }.first
+
+            #expect(caught != nil, "\(bug.rawValue) was not found")
+        }
+
+        static func violation(of bug: PlantedBug, seed: UInt64) -> Violation? {
+            var scenario = Scenario(seed: seed)
+            scenario.planted = bug
+            var simulation = Simulation(scenario)
+            do {
+                try simulation.run()
+                return nil
+            } catch {
+                return error
+            }
+        }
+    }
+#endif
