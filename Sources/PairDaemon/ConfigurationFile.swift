@@ -1,6 +1,17 @@
 import Glibc
 
 extension Configuration {
+    /// Where a configuration came from, to be read again.
+    package struct Source: Hashable, Sendable {
+        package var path: String
+        package var isLab: Bool
+
+        package init(path: String, isLab: Bool) {
+            self.path = path
+            self.isLab = isLab
+        }
+    }
+
     /// Why a configuration file cannot even be read.
     package enum FileError: Error, CustomStringConvertible {
         case unreadable(path: String, code: Int32)
