@@ -74,7 +74,7 @@ extension NodeLoop {
 
     var judgement: PairFacts.Judgement { self.facts.judgement }
 
-    /// Once a tick: are both copies known to be equal now?
+    /// Once a tick: finds out whether both copies are known to be equal now.
     func checkEquality(_ now: Instant) {
         let values = self.shell.figures.values
         let isEqual: Bool
@@ -120,8 +120,12 @@ extension NodeLoop {
     func showStatus() {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        guard let data = try? encoder.encode(self.report) else { return }
-        self.shell.view.show(statusJSON: String(decoding: data, as: UTF8.self))
+        do {
+            let data = try encoder.encode(self.report)
+            self.shell.view.show(statusJSON: String(decoding: data, as: UTF8.self))
+        } catch {
+            self.shell.log.emit(.storageError, level: .error, "the status: \(error)")
+        }
     }
 
     var report: StatusReport {
