@@ -1,4 +1,5 @@
 import Glibc
+import PairCore
 
 extension Configuration {
     /// Where a configuration came from, to be read again.
