@@ -69,9 +69,12 @@ extension Failover {
         }
     }
 
-    /// A node outside the pair speaks only while it wants something.
+    /// A node that is not in the pair keeps in touch with its peer: HA can be switched on only while
+    /// each knows what the other is.
     private mutating func probe() {
-        guard self.link.request != nil || self.record.operation != nil else { return }
+        let isEager = self.link.request != nil || self.record.operation != nil
+        guard isEager || self.clock.longest >= self.nextIdleProbe else { return }
+        self.nextIdleProbe = self.clock.longest + self.timing.heartbeat / 2
         self.state(asProbe: true)
     }
 
@@ -89,7 +92,7 @@ extension Failover {
             case .starting, .failed: .seconds(1 << 20)
             case .idle, .standalone:
                 self.link.request != nil || self.record.operation != nil
-                    ? .zero : .seconds(1 << 20)
+                    ? .zero : self.nextIdleProbe - self.clock.longest
             case .primary: self.nextDuePrimary - self.clock.longest
             case .secondary: self.nextDueSecondary - self.clock.shortest
             }
