@@ -1,4 +1,5 @@
 import Glibc
+import PairCore
 import PairLab
 
 /// A secondary's first copy: from enable-ha to streaming, verified and on its disk, against a copy of
