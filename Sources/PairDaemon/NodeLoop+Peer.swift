@@ -51,6 +51,7 @@ extension NodeLoop {
         case .presence(let presence): self.takePresence(presence)
         case .statement(let statement):
             self.tell(.received(.statement(statement), fresh: .random))
+            self.askThoseUnheard()
         case .forward(let id, let request): self.carryOutForPeer(id, request)
         case .forwarded(let id, let line, let isLast):
             self.takeForwarded(id, line, isLast: isLast)
@@ -120,5 +121,6 @@ extension NodeLoop {
             return
         }
         self.presence = presence
+        self.askThoseUnheard()
     }
 }
