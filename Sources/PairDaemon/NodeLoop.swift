@@ -62,6 +62,7 @@ final class NodeLoop {
     var nextID: UInt64 = 1
     var stallReported = false
     var lastPresenceAt: Instant?
+    var contentSeen: (VaultContent, at: Instant)?
     var trimmedAt: Instant?
     var switchoverBegan: Instant?
     var lastPause: Duration?
@@ -187,6 +188,7 @@ final class NodeLoop {
         self.trimLog(now)
         self.askThoseUnheard()
         self.answerThoseWhoWait()
+        if self.shell.configuration.healthDetail { self.showStatus() }
         if self.shell.notifier.watchdogInterval != nil { self.shell.notifier.watchdog() }
     }
 
