@@ -69,10 +69,17 @@ extension Failover {
         }
     }
 
-    /// A node outside the pair speaks only while it wants something.
+    /// A node outside the pair speaks while it wants something, and otherwise as seldom as a
+    /// heartbeat: a verb that is typed hours after pairing must find the peer reachable.
     private mutating func probe() {
-        guard self.link.request != nil || self.record.operation != nil else { return }
+        guard self.timeToProbe <= .zero else { return }
         self.state(asProbe: true)
+    }
+
+    private var timeToProbe: Duration {
+        guard self.record.peer != nil else { return .seconds(1 << 20) }
+        guard self.link.request == nil, self.record.operation == nil else { return .zero }
+        return self.timing.heartbeat - self.peerSilence
     }
 
     /// This node did not run, or a clock of it jumped: its reading of time proves nothing.
@@ -87,9 +94,7 @@ extension Failover {
         let left: Duration =
             switch self.state {
             case .starting, .failed: .seconds(1 << 20)
-            case .idle, .standalone:
-                self.link.request != nil || self.record.operation != nil
-                    ? .zero : .seconds(1 << 20)
+            case .idle, .standalone: self.timeToProbe
             case .primary: self.nextDuePrimary - self.clock.longest
             case .secondary: self.nextDueSecondary - self.clock.shortest
             }

@@ -43,9 +43,10 @@ extension NodeLoop {
             )
         }
         guard let verb = call.verb else { return }
-        if isPatient, verb == .enableHA, !self.hasHeardPeer {
+        if isPatient, case .enableHA = verb, !self.hasHeardPeer {
             call.tell("waiting to hear from \(self.peerName)")
-            return self.untilHeard.append((call, self.shell.now + Self.greetingLimit))
+            self.untilHeard.append((call, self.shell.now + Self.greetingLimit))
+            return self.tell(.connected)
         }
         if let (exit, text) = self.objection(to: call) {
             return call.finish(exit, text, self.operationReport(nil))
@@ -77,7 +78,8 @@ extension NodeLoop {
     /// wait for.
     private var hasHeardPeer: Bool {
         guard self.record.peer != nil else { return true }
-        return self.controlLink != nil && self.presence != nil && self.failover?.link.peer != nil
+        return self.controlLink != nil && self.presence != nil
+            && self.failover?.peerIsReachable == true
     }
 
     /// Takes up what waited while the nodes were still greeting each other, as they do right after
