@@ -13,7 +13,7 @@ extension Failover {
         static let asking: UInt8 = 3
     }
 
-    var peerIsReachable: Bool {
+    package var peerIsReachable: Bool {
         self.link.peer != nil && self.peerSilence <= self.timing.heartbeat + self.timing.absence
     }
 

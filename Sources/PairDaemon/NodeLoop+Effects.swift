@@ -101,6 +101,7 @@ extension NodeLoop {
         self.markHeard()
         if case .heartbeat = message { self.shell.metrics.count("heartbeats_received_total") }
         self.tell(.received(message, fresh: .random))
+        self.askThoseUnheard()
     }
 
     // MARK: Operators

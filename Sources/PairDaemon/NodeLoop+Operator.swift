@@ -29,8 +29,13 @@ extension NodeLoop {
 
     // MARK: Verbs that move roles
 
+    /// How long `enable-ha` waits for a peer that has said nothing yet.
+    private static let greetingLimit = Duration.seconds(5)
+
     /// Hands a verb to the machine, after what only the shell can know has been checked.
-    private func ask(_ call: OperatorCall) {
+    ///
+    /// - Parameter isPatient: `false` when the wait for the peer's first words is over.
+    private func ask(_ call: OperatorCall, isPatient: Bool = true) {
         guard let failover = self.failover else {
             return call.finish(
                 .failed,
@@ -38,6 +43,11 @@ extension NodeLoop {
             )
         }
         guard let verb = call.verb else { return }
+        if isPatient, case .enableHA = verb, !self.hasHeardPeer {
+            call.tell("waiting to hear from \(self.peerName)")
+            self.untilHeard.append((call, self.shell.now + Self.greetingLimit))
+            return self.tell(.connected)
+        }
         if let (exit, text) = self.objection(to: call) {
             return call.finish(exit, text, self.operationReport(nil))
         }
@@ -62,6 +72,24 @@ extension NodeLoop {
         call.tell("taking custody of \(self.shell.configuration.vaultPath)")
         self.afterAttaching.append((.operatorAsked(request), call))
         if case .untouched = self.vault { self.attach(.open) }
+    }
+
+    /// Whether the peer has said what it is and what it holds; a node without a peer has nobody to
+    /// wait for.
+    private var hasHeardPeer: Bool {
+        guard self.record.peer != nil else { return true }
+        return self.controlLink != nil && self.presence != nil
+            && self.failover?.peerIsReachable == true
+    }
+
+    /// Takes up what waited while the nodes were still greeting each other, as they do right after
+    /// pairing and after a start; what a verb would do to the peer's vault is not known before.
+    func askThoseUnheard() {
+        let (isHeard, now) = (self.hasHeardPeer, self.shell.now)
+        let due = self.untilHeard.filter { isHeard || now >= $0.limit }
+        guard !due.isEmpty else { return }
+        self.untilHeard.removeAll { isHeard || now >= $0.limit }
+        for (call, _) in due { self.ask(call, isPatient: false) }
     }
 
     /// Whether the verb would make this node serve, which takes the vault in custody first.

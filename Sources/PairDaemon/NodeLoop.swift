@@ -52,6 +52,8 @@ final class NodeLoop {
     var waitingForProtection: [OperatorCall] = []
     /// Requests that wait for the vault to be attached.
     var afterAttaching: [(Failover.Event, OperatorCall)] = []
+    /// Operators whose verb waits for the peer's first words, and until when.
+    var untilHeard: [(call: OperatorCall, limit: Instant)] = []
     var verification: Verification?
     var lastVerification: VerificationOutcome?
     var equalAt: Instant?
@@ -184,6 +186,7 @@ final class NodeLoop {
             }
         }
         self.trimLog(now)
+        self.askThoseUnheard()
         self.answerThoseWhoWait()
         if self.shell.configuration.healthDetail { self.showStatus() }
         if self.shell.notifier.watchdogInterval != nil { self.shell.notifier.watchdog() }
