@@ -137,7 +137,10 @@ let package = Package(
         ),
         // Runs seeds until one breaks a promise.
         .executableTarget(
-            name: "pair-sim", dependencies: ["PairCore", "PairSim"], swiftSettings: hot + [planted]),
+            name: "pair-sim",
+            dependencies: ["PairCore", "PairSim"],
+            swiftSettings: hot + [planted]
+        ),
         .executableTarget(
             name: "pair-bench",
             dependencies: [

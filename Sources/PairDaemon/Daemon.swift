@@ -28,9 +28,13 @@ package struct Daemon: Sendable {
     }
 
     /// - Throws: `StartFailure`, with 78 for a configuration or a vault that can never work.
-    package init(_ configuration: Configuration) throws(StartFailure) {
+    package init(
+        _ configuration: Configuration,
+        from source: Configuration.Source
+    ) throws(StartFailure) {
         umask(0o077)
-        let logger = Self.logger(configuration)
+        let level = LogLevel(Logger.Level(rawValue: configuration.log.level.rawValue) ?? .info)
+        let logger = Self.logger(configuration, level)
         let (keeper, lock) = try Self.openState(configuration)
         let identity = try Self.attempt(78) {
             try Identity.load(
@@ -79,6 +83,8 @@ package struct Daemon: Sendable {
         let context: @Sendable () -> Logger.Metadata = { [shellBox] in shellBox.metadata }
         let shell = NodeShell(
             configuration: configuration,
+            from: source,
+            level: level,
             keeper: keeper,
             identity: identity,
             vault: vault,
@@ -136,9 +142,8 @@ package struct Daemon: Sendable {
 
     private static let quiet = Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
 
-    private static func logger(_ configuration: Configuration) -> Logger {
+    private static func logger(_ configuration: Configuration, _ level: LogLevel) -> Logger {
         let format = LogFormat(rawValue: configuration.log.format.rawValue) ?? .auto
-        let level = Logger.Level(rawValue: configuration.log.level.rawValue) ?? .info
         let underJournal = format == .auto && getenv("JOURNAL_STREAM") != nil
         return Logger(label: "paird") { _ in
             LineLogHandler(format: format, level: level, underJournal: underJournal)
@@ -206,11 +211,19 @@ private struct NodeService: Service {
         )
         ticks.setEventHandler { shell.post(.tick) }
         ticks.resume()
+        signal(SIGHUP, SIG_IGN)
+        let hangUp = DispatchSource.makeSignalSource(
+            signal: SIGHUP,
+            queue: DispatchQueue(label: "pair.reload")
+        )
+        hangUp.setEventHandler { shell.reload() }
+        hangUp.resume()
         await withGracefulShutdownHandler {
             await NodeLoop(shell: shell).run(self.stream)
         } onGracefulShutdown: {
             shell.post(.stop)
         }
         ticks.cancel()
+        hangUp.cancel()
     }
 }

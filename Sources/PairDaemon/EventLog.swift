@@ -70,16 +70,32 @@ package enum LogFormat: String, Sendable {
     case json
 }
 
+/// The least level that is logged, which may change while the node runs.
+package final class LogLevel: Sendable {
+    private let level: Mutex<Logger.Level>
+
+    package init(_ level: Logger.Level) { self.level = Mutex(level) }
+
+    package func set(_ level: Logger.Level) { self.level.withLock { $0 = level } }
+
+    package var current: Logger.Level { self.level.withLock { $0 } }
+}
+
 /// Writes log lines to standard error, one `write` a line.
 package struct LineLogHandler: LogHandler {
     package var metadata: Logger.Metadata = [:]
-    package var logLevel: Logger.Level
+    package var logLevel: Logger.Level {
+        get { self.level.current }
+        set { self.level.set(newValue) }
+    }
+
+    private let level: LogLevel
     private let format: LogFormat
     private let underJournal: Bool
 
-    package init(format: LogFormat, level: Logger.Level, underJournal: Bool) {
+    package init(format: LogFormat, level: LogLevel, underJournal: Bool) {
         self.format = format
-        self.logLevel = level
+        self.level = level
         self.underJournal = underJournal
     }
 

@@ -41,6 +41,7 @@ extension NodeShell {
             (.init("process_resident_memory_bytes"), Double(residentBytes)),
             (.init("process_cpu_seconds_total"), processorTime.inSeconds),
         ]
+        gauges += self.fileGauges
         if let heard = values.lastHeard {
             gauges.append((.init("peer_last_heard_seconds"), (now - heard).inSeconds))
         }
@@ -53,5 +54,15 @@ extension NodeShell {
             gauges.append((.init("storage_free_bytes"), Double(space.free)))
         }
         return gauges
+    }
+
+    private var fileGauges: [(Metrics.Series, Double)] {
+        let path = self.configuration.vaultPath
+        return [
+            (.init("vault_bytes"), Double(Machine.byteCount(of: path))),
+            (.init("wal_bytes"), Double(Machine.byteCount(of: path + "-wal"))),
+            (.init("tails"), Double(self.view.tailCount)),
+            (.init("guard_up"), 0),
+        ]
     }
 }

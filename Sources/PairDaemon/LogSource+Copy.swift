@@ -15,6 +15,8 @@ struct PageCopy {
     var nextHashPage: UInt32 = 1
     /// Runs of hashes that the secondary has not answered.
     var openRuns = 0
+    /// The pages that there were when the copy began.
+    var pageCount: UInt32 = 0
     /// Pages to send, in order.
     var wanted: [ClosedRange<UInt32>] = []
     var sentBytes: UInt64 = 0
@@ -22,6 +24,16 @@ struct PageCopy {
     let began = ContinuousClock.now
 
     var isSent: Bool { self.hashes == nil && self.openRuns == 0 && self.wanted.isEmpty }
+
+    /// Adds a page that the secondary lacks.
+    mutating func want(_ page: UInt32, byteCount: Int) {
+        if let last = self.wanted.last, last.upperBound == page - 1 {
+            self.wanted[self.wanted.count - 1] = last.lowerBound...page
+        } else {
+            self.wanted.append(page...page)
+        }
+        self.totalBytes += UInt64(byteCount)
+    }
 
     /// Takes the next pages to read, at most `limit`.
     mutating func next(_ limit: Int) -> [PageNumber] {
@@ -53,6 +65,7 @@ extension LogSource {
                 state.cursor = SegmentStore.Cursor(after: mark.position.txid)
                 state.phase = .behind
                 var copy = PageCopy()
+                copy.pageCount = mark.pageCount
                 if way == .delta {
                     copy.hashes = mark.pages.shortHashes
                 } else if mark.pageCount > 0 {
@@ -71,17 +84,18 @@ extension LogSource {
     /// Takes note of which pages of a run differ on the secondary.
     func takeWish(first: PageNumber, bitmap: [UInt8]) {
         let isExpected = self.state.withLock { state in
-            guard var copy = state.copy, copy.openRuns > 0 else { return false }
+            guard var copy = state.copy, copy.openRuns > 0, first.rawValue >= 1,
+                bitmap.count <= Self.pagesInRun / 8
+            else { return false }
             copy.openRuns -= 1
             for (index, byte) in bitmap.enumerated() where byte != 0 {
                 for bit in 0..<8 where byte & 1 << UInt8(bit) != 0 {
-                    let page = first.rawValue + UInt32(index * 8 + bit)
-                    if let last = copy.wanted.last, last.upperBound + 1 == page {
-                        copy.wanted[copy.wanted.count - 1] = last.lowerBound...page
-                    } else {
-                        copy.wanted.append(page...page)
+                    // The peer's numbers: nothing is added before it is known to fit.
+                    let page = UInt64(first.rawValue) + UInt64(index * 8 + bit)
+                    guard page < UInt64(copy.nextHashPage), page <= UInt64(copy.pageCount) else {
+                        return false
                     }
-                    copy.totalBytes += UInt64(self.terms.pageSize.byteCount)
+                    copy.want(UInt32(page), byteCount: self.terms.pageSize.byteCount)
                 }
             }
             state.copy = copy

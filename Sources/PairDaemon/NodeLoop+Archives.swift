@@ -71,6 +71,7 @@ extension NodeLoop {
     func refreshTails() {
         do {
             self.tails = try self.shell.archives.list()
+            self.shell.view.show(tailCount: self.tails.count)
         } catch {
             self.shell.log.emit(.storageError, level: .error, "\(error)")
         }

@@ -231,7 +231,9 @@ extension NodeLoop {
         self.attach(.closed(marked: true))
     }
 
-    /// The copy is in place. The connection ends here, so that the position stands still until the
+    /// Takes note that the copy is in place.
+    ///
+    /// The connection ends here, so that the position stands still until the
     /// machine has said how it goes on.
     private func finishCopy(_ position: Position) {
         let wish = self.log.wish

@@ -101,7 +101,15 @@ extension NodeLoop {
 
     /// What lies at the vault's path.
     var content: VaultContent {
-        guard let attachment = self.attachment else { return self.shell.vault.content }
+        guard let attachment = self.attachment else {
+            // A look opens the database; between two looks an operator may well wait.
+            if let (content, at) = self.contentSeen, self.shell.now - at < .seconds(5) {
+                return content
+            }
+            let content = self.shell.vault.content
+            self.contentSeen = (content, self.shell.now)
+            return content
+        }
         return attachment.hasTables || self.captureEpoch != nil
             ? .withTables(attachment.pageSize) : .withoutTables(attachment.pageSize)
     }

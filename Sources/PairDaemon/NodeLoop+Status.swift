@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Logging
 import PairCore
 import PairNet
@@ -18,7 +19,7 @@ extension NodeLoop {
                 local: self.localName,
                 peer: record.peer == nil ? nil : self.peerName
             ),
-            silence: record.peer == nil ? nil : now - (values.lastHeard ?? self.startedAt),
+            silence: self.silence(values, now),
             timeout: self.shell.timers.timeout,
             equalSince: self.equalAt.map { now - $0 },
             unacknowledgedFor: values.durable.since.map { now - $0 } ?? .zero,
@@ -27,6 +28,15 @@ extension NodeLoop {
             reservations: self.reservations,
             lastVerifyFailed: (self.lastVerification?.differences ?? 0) > 0
         )
+    }
+
+    /// What counts as silence: of a secondary the heartbeats that are missing, else everything.
+    private func silence(_ values: LiveFigures.Values, _ now: Instant) -> Duration? {
+        guard self.record.peer != nil else { return nil }
+        if let failover = self.failover, case .secondary = failover.state {
+            return failover.silence
+        }
+        return now - (values.lastHeard ?? self.startedAt)
     }
 
     /// Why a pair that is in sync is not protected all the same.
@@ -64,7 +74,7 @@ extension NodeLoop {
 
     var judgement: PairFacts.Judgement { self.facts.judgement }
 
-    /// Once a tick: are both copies known to be equal now?
+    /// Once a tick: finds out whether both copies are known to be equal now.
     func checkEquality(_ now: Instant) {
         let values = self.shell.figures.values
         let isEqual: Bool
@@ -103,6 +113,18 @@ extension NodeLoop {
             )
         } else {
             self.shell.log.emit(.replRecovered)
+        }
+    }
+
+    /// Lets the health listener tell the whole status, as of this tick.
+    func showStatus() {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        do {
+            let data = try encoder.encode(self.report)
+            self.shell.view.show(statusJSON: String(decoding: data, as: UTF8.self))
+        } catch {
+            self.shell.log.emit(.storageError, level: .error, "the status: \(error)")
         }
     }
 
@@ -179,7 +201,7 @@ extension NodeLoop {
             right: record.role == .primary ? record.right : nil,
             position: self.position,
             bootID: Hex.string(self.shell.bootID),
-            longestWriteHold: .zero
+            longestWriteHold: nil
         )
     }
 
@@ -198,7 +220,7 @@ extension NodeLoop {
                 right: presence?.role == .primary ? presence?.right : nil,
                 position: presence?.position,
                 bootID: presence.map { Hex.string($0.bootID) },
-                longestWriteHold: presence?.longestWriteHold
+                longestWriteHold: nil
             ),
             address: self.controlLink?.remoteAddress ?? peer.address,
             lastHeard: lastHeard.map { now - $0 }

@@ -60,6 +60,7 @@ final class NodeLoop {
     var nextID: UInt64 = 1
     var stallReported = false
     var lastPresenceAt: Instant?
+    var contentSeen: (VaultContent, at: Instant)?
     var trimmedAt: Instant?
     var switchoverBegan: Instant?
     var lastPause: Duration?
@@ -184,6 +185,7 @@ final class NodeLoop {
         }
         self.trimLog(now)
         self.answerThoseWhoWait()
+        if self.shell.configuration.healthDetail { self.showStatus() }
         if self.shell.notifier.watchdogInterval != nil { self.shell.notifier.watchdog() }
     }
 

@@ -9,7 +9,6 @@ import Synchronization
 
 /// What a node's loop acts with: the world, and the places where others look at the node.
 final class NodeShell: Sendable {
-    let configuration: Configuration
     let keeper: RecordKeeper
     let identity: Identity
     let vault: Vault
@@ -28,6 +27,9 @@ final class NodeShell: Sendable {
     let gateQueue = DispatchQueue(label: "pair.gate", qos: .userInitiated)
     /// Random per start.
     let bootID: UInt64
+    private let running: Mutex<Configuration>
+    private let source: Configuration.Source
+    private let level: LogLevel
     private let start = ContinuousClock.now
     private let shown = Mutex(false)
     private let locks = Mutex<[StateLock]>([])
@@ -35,6 +37,8 @@ final class NodeShell: Sendable {
 
     init(
         configuration: Configuration,
+        from source: Configuration.Source,
+        level: LogLevel,
         keeper: RecordKeeper,
         identity: Identity,
         vault: Vault,
@@ -44,7 +48,9 @@ final class NodeShell: Sendable {
         gateFiles: GateFiles?,
         events: AsyncStream<NodeEvent>.Continuation
     ) {
-        self.configuration = configuration
+        self.running = Mutex(configuration)
+        self.source = source
+        self.level = level
         self.keeper = keeper
         self.identity = identity
         self.vault = vault
@@ -54,6 +60,36 @@ final class NodeShell: Sendable {
         self.gateFiles = gateFiles
         self.events = events
         self.bootID = UInt64.random(in: .min ... .max)
+    }
+
+    /// As it is in force now.
+    var configuration: Configuration { self.running.withLock { $0 } }
+
+    /// Reads the configuration file again and takes over what can change while the node runs.
+    ///
+    /// A file with a mistake changes nothing.
+    func reload() {
+        do {
+            let read = try Configuration(
+                path: self.source.path,
+                isLab: self.source.isLab,
+                checksMode: true
+            )
+            let old = self.configuration
+            var taken = read.reloaded(over: old)
+            taken.failover.timeout = old.failover.timeout
+            self.running.withLock { $0 = taken }
+            self.level.set(Logger.Level(rawValue: taken.log.level.rawValue) ?? .info)
+            var kept = read.keysNeedingRestart(comparedWith: old)
+            if read.failover.timeout != old.failover.timeout { kept.append("failover.timeout") }
+            self.log.emit(
+                .configReloaded,
+                kept.isEmpty
+                    ? "" : "restart needed, old value kept: " + kept.joined(separator: ", ")
+            )
+        } catch {
+            self.log.emit(.configRejected, level: .error, "\(error)")
+        }
     }
 
     /// Keeps `lock` held as long as the node lives.
@@ -129,6 +165,7 @@ final class NodeView: Sendable {
         var lastTurn: Instant?
         var isPeerUp = false
         var statusJSON: String?
+        var tailCount = 0
     }
 
     private let inner = Mutex(State())
@@ -148,6 +185,10 @@ final class NodeView: Sendable {
     func silence(at now: Instant) -> Duration {
         self.inner.withLock { $0.lastTurn.map { now - $0 } ?? .zero }
     }
+
+    var tailCount: Int { self.inner.withLock { $0.tailCount } }
+
+    func show(tailCount: Int) { self.inner.withLock { $0.tailCount = tailCount } }
 
     /// The status report as JSON, as of the last tick.
     var statusJSON: String? { self.inner.withLock { $0.statusJSON } }

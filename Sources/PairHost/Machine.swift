@@ -42,6 +42,13 @@ package enum Machine {
         return (pages * Int(sysconf(Int32(_SC_PAGESIZE))), .microseconds(micros))
     }
 
+    /// The size of a file, looked up by its path; 0 when there is none.
+    package static func byteCount(of path: String) -> UInt64 {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return 0 }
+        return UInt64(status.st_size)
+    }
+
     /// Free bytes on the file system that holds `path`, and its size.
     package static func space(at path: String) -> (free: UInt64, total: UInt64)? {
         var stat = statvfs()

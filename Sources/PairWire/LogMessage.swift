@@ -213,7 +213,7 @@ extension LogMessage {
             if let scanned = result.scanned { writer.digest(scanned) }
             writer.u32(result.pageCount)
             writer.bool(result.integrity != nil)
-            if let integrity = result.integrity { writer.text(integrity) }
+            if let integrity = result.integrity { writer.text(integrity, limit: 4096) }
         case .copied(let position), .tick(let position): writer.position(position)
         case .archive(let piece): writer.piece(piece)
         case .archived(let id): writer.text(id)

@@ -30,7 +30,7 @@ extension ByteWriter {
         case .seed: self.u8(3)
         case .refuse(let reason):
             self.u8(4)
-            self.text(reason)
+            self.text(reason, limit: 4096)
         }
         self.u64(plan.epoch.rawValue)
         self.pageSize(plan.pageSize)

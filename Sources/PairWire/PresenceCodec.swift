@@ -17,8 +17,8 @@ extension ByteWriter {
 
     package mutating func presence(_ presence: Presence) {
         self.identifier(presence.node)
-        self.text(presence.name)
-        self.text(presence.model)
+        self.text(presence.name, limit: 256)
+        self.text(presence.model, limit: 256)
         self.text(presence.version)
         self.u64(presence.bootID)
         self.text(presence.role.rawValue)
@@ -33,7 +33,7 @@ extension ByteWriter {
         self.text(presence.policy.failover.rawValue)
         self.duration(presence.policy.timeout)
         self.u8(UInt8(min(presence.reasons.count, 8)))
-        for reason in presence.reasons.prefix(8) { self.text(String(reason.prefix(256))) }
+        for reason in presence.reasons.prefix(8) { self.text(reason, limit: 1024) }
     }
 
     package mutating func optionalPosition(_ position: Position?) {
@@ -58,7 +58,7 @@ extension ByteWriter {
             self.pageSize(size)
         case .unusable(let reason):
             self.u8(3)
-            self.text(reason)
+            self.text(reason, limit: 1024)
         }
     }
 }

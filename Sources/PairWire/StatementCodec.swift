@@ -56,13 +56,13 @@ extension ByteWriter {
         self.identifier(operation.id)
         self.u8(operation.verb.rawValue)
         self.u8(operation.step)
-        self.text(operation.by)
+        self.text(operation.by, limit: 256)
         self.i64(operation.since)
     }
 
     private mutating func request(_ request: Request) {
         self.identifier(request.id)
-        self.text(request.by)
+        self.text(request.by, limit: 256)
         switch request.verb {
         case .enableHA(let isDiscarding):
             self.u8(1)
@@ -130,9 +130,18 @@ extension ByteReader {
             offer: try self.bool("has offer") ? try self.offer() : nil,
             policy: PairPolicy(
                 failover: try self.word("policy"),
-                timeout: try self.duration("timeout")
+                timeout: try self.span("timeout")
             )
         )
+    }
+
+    /// A length of time that a configuration or an operator may name: up to 10,000 minutes.
+    private mutating func span(_ field: ByteError.StaticName) throws(ByteError) -> Duration {
+        let span = try self.duration(field)
+        guard span >= .zero, span <= .seconds(600_000) else {
+            throw .outOfRange(field: field, value: UInt64(clamping: span.components.seconds))
+        }
+        return span
     }
 
     mutating func nonce(_ field: ByteError.StaticName) throws(ByteError) -> Nonce {
@@ -194,7 +203,7 @@ extension ByteReader {
             case 2: .disableHA(isForced: try self.bool("forced"))
             case 3: .switchover
             case 4: .promote(isForced: try self.bool("forced"))
-            case 5: .suspend(for: try self.duration("for"))
+            case 5: .suspend(for: try self.span("for"))
             case 6: .resume
             case 7: .standalone
             default: throw .outOfRange(field: "verb", value: UInt64(code))

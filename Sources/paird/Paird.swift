@@ -35,7 +35,10 @@ struct Run: AsyncParsableCommand {
             checksMode: true
         )
         do {
-            try await Daemon(configuration).run()
+            try await Daemon(
+                configuration,
+                from: Configuration.Source(path: self.options.config, isLab: self.options.lab)
+            ).run()
         } catch let failure as Daemon.StartFailure {
             StandardError.write("paird: \(failure)\n")
             throw ExitCode(failure.exitCode)

@@ -7,7 +7,8 @@ import Testing
 struct GateFilesTests {
     @Test func `shows exactly one file, and none while the vault is left alone`() throws {
         let folder = FileManager.default.temporaryDirectory.appending(
-            path: "gate-\(UUID().uuidString)")
+            path: "gate-\(UUID().uuidString)"
+        )
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         let files = GateFiles(directory: folder.path)

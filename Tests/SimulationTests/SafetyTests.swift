@@ -4,7 +4,9 @@ import Testing
 
 @Suite("Two nodes under every fault")
 struct SafetyTests {
-    /// Each broke a promise once; the sentence says how. A changed draw changes a seed's history, so
+    /// Seeds that each broke a promise once; the sentence says how.
+    ///
+    /// A changed draw changes a seed's history, so
     /// these are company for the directed tests, not a substitute.
     static let regressions: [UInt64] = [
         126,  // 2026-11-22: enable-ha acted on an old word of the peer, and both served.
