@@ -10,8 +10,9 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
 ]
 
-/// Targets whose inner loops run over every byte of the vault. Debug builds optimise them too,
-/// because the end-to-end tests put them under the load of a real application.
+/// Targets whose inner loops run over every byte of the vault.
+///
+/// Debug builds optimise them too, because the end-to-end tests put them under the load of a real application.
 let hot: [SwiftSetting] = strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]
 
 /// Debug builds can make mistakes on purpose, to prove that the simulator finds them.
@@ -35,7 +36,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         // Start and stop in order, signals included.
         .package(
-            url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+            url: "https://github.com/swift-server/swift-service-lifecycle",
+            exact: "2.13.0"
+        ),
         // YAML with the line and column of every node, for the configuration's errors.
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         // Latency percentiles of pair-bench.
@@ -44,9 +47,15 @@ let package = Package(
     targets: [
         // C, found by pkg-config.
         .systemLibrary(
-            name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+            name: "CSQLite",
+            pkgConfig: "sqlite3",
+            providers: [.apt(["libsqlite3-dev"])]
+        ),
         .systemLibrary(
-            name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+            name: "COpenSSL",
+            pkgConfig: "openssl",
+            providers: [.apt(["libssl-dev"])]
+        ),
         // The wal-index: header double read, hash insertion, barriers, OFD lock constants.
         .target(name: "CWALIndex"),
 
@@ -58,13 +67,17 @@ let package = Package(
         .target(name: "PairWire", dependencies: ["PairCore"], swiftSettings: hot),
         // Pure: two nodes, a network, two disks and a clock, in one thread.
         .target(
-            name: "PairSim", dependencies: ["PairCore", "PairWire"], swiftSettings: hot + [planted]),
+            name: "PairSim",
+            dependencies: ["PairCore", "PairWire"],
+            swiftSettings: hot + [planted]
+        ),
 
         // Edge: files and SQLite; captures, keeps segments, seeds, applies, remembers.
         .target(
             name: "PairStore",
             dependencies: ["PairCore", "PairWAL", "CSQLite", "CWALIndex", "COpenSSL"],
-            swiftSettings: hot),
+            swiftSettings: hot
+        ),
         // Edge: NIO and OpenSSL; the peer link, the control socket, the health listener.
         .target(
             name: "PairNet",
@@ -74,7 +87,8 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
-            swiftSettings: hot),
+            swiftSettings: hot
+        ),
         // Edge: the machine; sd_notify, gate files, product name, reachability.
         .target(name: "PairHost", dependencies: ["PairCore"], swiftSettings: strict),
 
@@ -87,11 +101,14 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ],
-            swiftSettings: strict),
+            swiftSettings: strict
+        ),
         // Starts, breaks and inspects real daemons on loopback; sees what an operator sees.
         .target(
-            name: "PairLab", dependencies: ["PairCore", "PairWire", "PairNet"],
-            swiftSettings: strict),
+            name: "PairLab",
+            dependencies: ["PairCore", "PairWire"],
+            swiftSettings: strict
+        ),
 
         // Executables: parse, call, exit.
         .executableTarget(
@@ -99,23 +116,31 @@ let package = Package(
             dependencies: [
                 "PairDaemon", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            swiftSettings: strict),
+            swiftSettings: strict
+        ),
         .executableTarget(
             name: "pairctl",
             dependencies: [
-                "PairCore", "PairWire", "PairNet",
+                "PairCore", "PairWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            swiftSettings: strict),
+            swiftSettings: strict
+        ),
+        // Starts the other two, so that building it must build them: `swift run pair-lab demo`.
         .executableTarget(
             name: "pair-lab",
             dependencies: [
-                "PairLab", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "PairLab", "paird", "pairctl",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            swiftSettings: strict),
+            swiftSettings: strict
+        ),
         // Runs seeds until one breaks a promise.
         .executableTarget(
-            name: "pair-sim", dependencies: ["PairCore", "PairSim"], swiftSettings: hot + [planted]),
+            name: "pair-sim",
+            dependencies: ["PairCore", "PairSim"],
+            swiftSettings: hot + [planted]
+        ),
         .executableTarget(
             name: "pair-bench",
             dependencies: [
@@ -123,19 +148,37 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
-            swiftSettings: strict),
+            swiftSettings: strict
+        ),
 
         .testTarget(name: "PairCoreTests", dependencies: ["PairCore"], swiftSettings: strict),
         .testTarget(
-            name: "PairWALTests", dependencies: ["PairCore", "PairWAL"], swiftSettings: strict),
+            name: "PairWALTests",
+            dependencies: ["PairCore", "PairWAL"],
+            swiftSettings: strict
+        ),
         .testTarget(
-            name: "PairWireTests", dependencies: ["PairCore", "PairWire"], swiftSettings: strict),
+            name: "PairWireTests",
+            dependencies: ["PairCore", "PairWire"],
+            swiftSettings: strict
+        ),
         .testTarget(
-            name: "SimulationTests", dependencies: ["PairCore", "PairSim"],
-            swiftSettings: strict + [planted]),
+            name: "SimulationTests",
+            dependencies: ["PairCore", "PairSim"],
+            swiftSettings: strict + [planted]
+        ),
         .testTarget(
             name: "PairStoreTests",
-            dependencies: ["PairCore", "PairWAL", "PairStore", "CSQLite"], swiftSettings: strict),
+            dependencies: ["PairCore", "PairWAL", "PairStore", "CSQLite", "store-fixture"],
+            swiftSettings: strict
+        ),
+        // What the store's tests kill: a secondary that applies a log in a process of its own.
+        .executableTarget(
+            name: "store-fixture",
+            dependencies: ["PairCore", "PairWAL", "PairStore"],
+            path: "Tests/Fixtures/store-fixture",
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "PairNetTests",
             dependencies: [
@@ -143,17 +186,28 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
-            swiftSettings: strict),
-        .testTarget(name: "PairHostTests", dependencies: ["PairHost"], swiftSettings: strict),
+            swiftSettings: strict
+        ),
         .testTarget(
-            name: "PairDaemonTests", dependencies: ["PairCore", "PairDaemon"],
-            swiftSettings: strict),
+            name: "PairHostTests",
+            dependencies: ["PairCore", "PairHost"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "PairDaemonTests",
+            dependencies: ["PairCore", "PairDaemon"],
+            swiftSettings: strict
+        ),
         // Real daemons, real faults; needs the executables beside the test bundle.
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["PairCore", "PairWire", "PairLab", "paird", "pairctl", "pair-lab"],
-            swiftSettings: strict),
-        .testTarget(name: "TidyTests", dependencies: ["PairDaemon"], swiftSettings: strict),
+            dependencies: [
+                "PairCore", "PairWire", "PairLab", "paird", "pairctl", "pair-lab", "pair-bench",
+            ],
+            swiftSettings: strict
+        ),
+        // The rules of this package that a program can check.
+        .testTarget(name: "TidyTests", swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

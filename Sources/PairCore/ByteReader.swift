@@ -17,7 +17,8 @@ package struct ByteReader: Sendable {
     package var remaining: Int { self.bytes.endIndex - self.index }
 
     package mutating func bytes(
-        _ count: Int, _ field: ByteError.StaticName
+        _ count: Int,
+        _ field: ByteError.StaticName
     ) throws(ByteError) -> ArraySlice<UInt8> {
         guard count >= 0, count <= self.remaining else {
             throw .tooShort(field: field, needed: count, available: self.remaining)
@@ -56,7 +57,8 @@ package struct ByteReader: Sendable {
 
     /// A u32 length of at most `limit` and that many bytes.
     package mutating func block(
-        limit: Int, _ field: ByteError.StaticName
+        limit: Int,
+        _ field: ByteError.StaticName
     ) throws(ByteError) -> [UInt8] {
         let count = try self.u32(field)
         guard count <= limit else { throw .outOfRange(field: field, value: UInt64(count)) }
@@ -65,7 +67,8 @@ package struct ByteReader: Sendable {
 
     /// A u32 length of at most `limit` and that many bytes of UTF-8.
     package mutating func text(
-        limit: Int, _ field: ByteError.StaticName
+        limit: Int,
+        _ field: ByteError.StaticName
     ) throws(ByteError) -> String {
         let bytes = try self.block(limit: limit, field)
         guard let text = String(validating: bytes, as: UTF8.self) else {
@@ -76,20 +79,27 @@ package struct ByteReader: Sendable {
 
     /// An identifier's 16 bytes.
     package mutating func identifier<ID: RandomIdentifier>(
-        _ type: ID.Type, _ field: ByteError.StaticName
+        _ type: ID.Type,
+        _ field: ByteError.StaticName
     ) throws(ByteError) -> ID {
         ID(high: try self.u64(field), low: try self.u64(field))
     }
 
     package mutating func digest(_ field: ByteError.StaticName) throws(ByteError) -> VaultDigest {
         VaultDigest(
-            try self.u64(field), try self.u64(field), try self.u64(field), try self.u64(field))
+            try self.u64(field),
+            try self.u64(field),
+            try self.u64(field),
+            try self.u64(field)
+        )
     }
 
     package mutating func position(_ field: ByteError.StaticName) throws(ByteError) -> Position {
         Position(
-            epoch: Epoch(rawValue: try self.u64(field)), txid: TXID(try self.u64(field)),
-            digest: try self.digest(field))
+            epoch: Epoch(rawValue: try self.u64(field)),
+            txid: TXID(try self.u64(field)),
+            digest: try self.digest(field)
+        )
     }
 
     /// Ends the reading: anything left is an error.
@@ -98,7 +108,8 @@ package struct ByteReader: Sendable {
     }
 
     private mutating func word(
-        _ count: Int, _ field: ByteError.StaticName
+        _ count: Int,
+        _ field: ByteError.StaticName
     ) throws(ByteError) -> UInt64 {
         let slice = try self.bytes(count, field)
         var value: UInt64 = 0

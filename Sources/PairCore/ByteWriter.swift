@@ -24,6 +24,15 @@ package struct ByteWriter: Sendable {
     /// A u32 length and the text in UTF-8.
     package mutating func text(_ text: String) { self.block(text.utf8) }
 
+    /// As ``text(_:)``, cut at a character so that a reader with this limit takes it.
+    package mutating func text(_ text: String, limit: Int) {
+        var cut = Substring(text)
+        while cut.utf8.count > limit {
+            cut = cut.dropLast(max(1, (cut.utf8.count - limit) / 4))
+        }
+        self.block(cut.utf8)
+    }
+
     package mutating func identifier(_ identifier: some RandomIdentifier) {
         self.u64(identifier.high)
         self.u64(identifier.low)

@@ -17,14 +17,17 @@ package enum CRC32C {
 
     /// The checksum of `bytes`, or of what `previous` covered and then `bytes`.
     package static func checksum(
-        _ bytes: UnsafeRawBufferPointer, continuing previous: UInt32 = 0
+        _ bytes: UnsafeRawBufferPointer,
+        continuing previous: UInt32 = 0
     ) -> UInt32 {
         self.tables.withUnsafeBufferPointer { tables in
             var crc = ~previous
             var index = 0
             while index + 8 <= bytes.count {
                 let word =
-                    UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+                    UInt64(
+                        littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+                    )
                     ^ UInt64(crc)
                 crc =
                     tables[1792 + Int(word & 0xff)] ^ tables[1536 + Int(word >> 8 & 0xff)]

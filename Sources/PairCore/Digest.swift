@@ -59,7 +59,9 @@ extension VaultDigest: CustomStringConvertible, Codable {
         let container = try decoder.singleValueContainer()
         guard let bytes = Hex.bytes(try container.decode(String.self)), bytes.count == 32 else {
             throw DecodingError.dataCorruptedError(
-                in: container, debugDescription: "not 64 hexadecimal digits")
+                in: container,
+                debugDescription: "not 64 hexadecimal digits"
+            )
         }
         let lanes = stride(from: 0, to: 32, by: 8).map { start in
             bytes[start..<start + 8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }

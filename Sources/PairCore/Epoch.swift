@@ -12,7 +12,9 @@ package struct Epoch: Hashable, Comparable, Sendable, Codable {
     package static func < (lhs: Epoch, rhs: Epoch) -> Bool { lhs.rawValue < rhs.rawValue }
 
     /// The node that may take this epoch; `nil` for ``none``.
-    package var owner: NodeBit? { self == .none ? nil : NodeBit(rawValue: UInt8(self.rawValue % 2)) }
+    package var owner: NodeBit? {
+        self == .none ? nil : NodeBit(rawValue: UInt8(self.rawValue % 2))
+    }
 
     /// The smallest epoch above this one that `node` owns.
     package func next(ownedBy node: NodeBit) -> Epoch {

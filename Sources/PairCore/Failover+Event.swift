@@ -14,6 +14,8 @@ extension Failover {
         /// The secondary has applied this, with a digest equal to ours there; `inSync` when nothing
         /// of note is missing.
         case peerApplied(Position, inSync: Bool)
+        /// There is a way to the peer again; what was said without one is lost.
+        case connected
         /// The log connection is gone.
         case logLost
         /// Answers `locate`.

@@ -102,6 +102,7 @@ package struct Failover: Sendable {
         case .positionChanged(let position): self.move(to: position)
         case .gateClosed(let position): self.gateDidClose(at: position)
         case .peerApplied(let position, let inSync): self.peerApplied(position, inSync: inSync)
+        case .connected: if self.state != .starting { self.state(asProbe: true) }
         case .logLost: self.logLost()
         case .located(let inquiry, let finding): self.located(inquiry, finding)
         case .vaultChecked(let check): self.vaultChecked(check)

@@ -14,14 +14,17 @@ extension RandomIdentifier {
         guard let bytes = Hex.bytes(text), bytes.count == 16 else { return nil }
         self.init(
             high: bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) },
-            low: bytes[8...].reduce(0) { $0 << 8 | UInt64($1) })
+            low: bytes[8...].reduce(0) { $0 << 8 | UInt64($1) }
+        )
     }
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         guard let value = Self(try container.decode(String.self)) else {
             throw DecodingError.dataCorruptedError(
-                in: container, debugDescription: "not 32 hexadecimal digits")
+                in: container,
+                debugDescription: "not 32 hexadecimal digits"
+            )
         }
         self = value
     }

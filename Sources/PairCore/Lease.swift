@@ -8,7 +8,7 @@ package struct Lease: Hashable, Sendable {
     /// On the primary's ``FailoverClock/longest``.
     package let end: Duration
 
-    /// - Parameter sent: when the answered heartbeat was sent, on the same clock.
+    /// `sent` is when the answered heartbeat was sent, on the same clock.
     package init(sent: Duration, timeout: Duration) {
         self.end = sent + timeout - timeout * 2 * Self.rateErrorPPM / 1_000_000
     }

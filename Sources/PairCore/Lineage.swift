@@ -23,7 +23,11 @@ package struct LineageEntry: Hashable, Sendable, Codable {
     package var wallSeconds: Int64
 
     package init(
-        epoch: Epoch, owner: NodeBit, fork: Position, cause: EpochCause, wallSeconds: Int64
+        epoch: Epoch,
+        owner: NodeBit,
+        fork: Position,
+        cause: EpochCause,
+        wallSeconds: Int64
     ) {
         self.epoch = epoch
         self.owner = owner
@@ -47,6 +51,13 @@ package struct Lineage: Hashable, Sendable, Codable {
 
     package func contains(_ epoch: Epoch) -> Bool {
         epoch == .none || self.entries.contains { $0.epoch == epoch }
+    }
+
+    /// The epoch in which a transaction of this history was committed.
+    ///
+    /// Both nodes name a position by it, whatever epoch they have come to since.
+    package func epoch(of txid: TXID) -> Epoch {
+        self.entries.last { $0.fork.txid < txid }?.epoch ?? self.entries.first?.epoch ?? .none
     }
 
     /// Adds the newest entry; its epoch must be above all others.

@@ -62,8 +62,16 @@ package struct NodeRecord: Hashable, Sendable {
         package var wasEnabled: Bool
 
         package init(
-            pair: PairID, vault: VaultID?, bit: NodeBit, node: NodeID, name: String, model: String,
-            keyPin: [UInt8], signingKey: [UInt8], address: String, minimumProtocol: UInt16,
+            pair: PairID,
+            vault: VaultID?,
+            bit: NodeBit,
+            node: NodeID,
+            name: String,
+            model: String,
+            keyPin: [UInt8],
+            signingKey: [UInt8],
+            address: String,
+            minimumProtocol: UInt16,
             wasEnabled: Bool
         ) {
             self.pair = pair
@@ -157,8 +165,13 @@ package struct NodeRecord: Hashable, Sendable {
         package var wallSeconds: Int64
 
         package init(
-            id: String, node: NodeBit, from: Position, to: Position, transactions: UInt64,
-            byteCount: UInt64, wallSeconds: Int64
+            id: String,
+            node: NodeBit,
+            from: Position,
+            to: Position,
+            transactions: UInt64,
+            byteCount: UInt64,
+            wallSeconds: Int64
         ) {
             self.id = id
             self.node = node

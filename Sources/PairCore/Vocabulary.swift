@@ -72,7 +72,7 @@ package enum Right: String, Hashable, Sendable, Codable {
 }
 
 /// What the operator prefers when the two nodes lose sight of each other.
-package enum FailoverPolicy: String, Hashable, Sendable, Codable {
+package enum FailoverPolicy: String, Hashable, Sendable, Codable, CaseIterable {
     case available
     case strict
     case manual

@@ -9,7 +9,10 @@ extension Simulation {
         case .heartbeat(let heartbeat):
             self.transmit(.heartbeat(self.codec(from: bit).encode(heartbeat)), from: bit)
         case .statement(let statement):
-            self.transmit(.statement(self.statementCodec(from: bit).encode(statement)), from: bit)
+
+            var writer = ByteWriter(reserving: 1024)
+            writer.statement(statement)
+            self.transmit(.statement(writer.bytes), from: bit)
         }
     }
 
@@ -19,10 +22,6 @@ extension Simulation {
 
     private func codec(from bit: NodeBit) -> HeartbeatCodec {
         HeartbeatCodec(pair: self.pair, sender: Self.id(bit), receiver: Self.id(bit.other))
-    }
-
-    private func statementCodec(from bit: NodeBit) -> StatementCodec {
-        StatementCodec(pair: self.pair, sender: Self.id(bit), receiver: Self.id(bit.other))
     }
 
     /// Loses, delays, repeats and overtakes, as it likes.
@@ -78,7 +77,9 @@ extension Simulation {
             }
         case .statement(let bytes):
             do {
-                let statement = try self.statementCodec(from: bit.other).decode(bytes)
+                var reader = ByteReader(bytes)
+                let statement = try reader.statement()
+                try reader.finish()
                 self.tell(bit, .received(.statement(statement), fresh: self.freshNonce()))
             } catch {
                 self.fail("StatementCodec", "\(error)")

@@ -32,6 +32,7 @@ extension Failover.Event {
         case .gateClosed(let position): "gate closed at \(position)"
         case .peerApplied(let position, let inSync):
             "peer applied \(position)\(inSync ? " in sync" : "")"
+        case .connected: "connected"
         case .logLost: "log lost"
         case .located(_, let finding): "located \(finding)"
         case .vaultChecked(let check): "vault checked \(check)"

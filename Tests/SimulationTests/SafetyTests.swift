@@ -4,9 +4,10 @@ import Testing
 
 @Suite("Two nodes under every fault")
 struct SafetyTests {
-    /// Seeds that broke a promise once, with the sentence that says how.
+    /// Seeds that each broke a promise once; the sentence says how.
     ///
-    /// A changed draw changes a seed's history, so these are company for the directed tests.
+    /// A changed draw changes a seed's history, so
+    /// these are company for the directed tests, not a substitute.
     static let regressions: [UInt64] = [
         126,  // 2026-11-22: enable-ha acted on an old word of the peer, and both served.
         74,  // 2026-11-22: a primary waited for the answer of a secondary that it had never armed.

@@ -1,0 +1,69 @@
+import Glibc
+import PairCore
+
+extension Configuration {
+    /// Where a configuration came from, to be read again.
+    package struct Source: Hashable, Sendable {
+        package var path: String
+        package var isLab: Bool
+
+        package init(path: String, isLab: Bool) {
+            self.path = path
+            self.isLab = isLab
+        }
+    }
+
+    /// Why a configuration file cannot even be read.
+    package enum FileError: Error, CustomStringConvertible {
+        case unreadable(path: String, code: Int32)
+        case looseMode(path: String, mode: UInt32)
+        case notText(path: String)
+        case notInThisVersion(path: String, key: String)
+
+        package var description: String {
+            switch self {
+            case .unreadable(let path, let code):
+                "\(path): \(String(cString: strerror(code))); --config names another file"
+            case .looseMode(let path, let mode):
+                "\(path): mode 0\(String(mode, radix: 8)) lets others in; type: chmod 0640 \(path)"
+            case .notText(let path): "\(path): not UTF-8 text"
+            case .notInThisVersion(let path, let key):
+                "\(path): \(key): understood, but not in this version of paird; remove it"
+            }
+        }
+    }
+
+    /// A setting that is understood and would be believed to be in force, but is not there yet.
+    private var keyNotInThisVersion: String? {
+        if self.failover.policy == .strict { return "failover.policy: strict" }
+        if self.failover.onDivergence == .hold { return "failover.on_divergence: hold" }
+        return self.lossBudget == nil ? nil : "replication.loss_budget"
+    }
+
+    /// Reads and checks a configuration file.
+    ///
+    /// - Parameter checksMode: refuse a file that others may read or the group may write.
+    /// - Throws: `FileError`, or `ConfigurationRejection` with all that is wrong in it.
+    package init(path: String, isLab: Bool, checksMode: Bool) throws {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw FileError.unreadable(path: path, code: errno) }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else {
+            throw FileError.unreadable(path: path, code: errno)
+        }
+        guard !checksMode || status.st_mode & 0o027 == 0 else {
+            throw FileError.looseMode(path: path, mode: UInt32(status.st_mode & 0o777))
+        }
+        var bytes = [UInt8](repeating: 0, count: 1 << 20)
+        let count = read(descriptor, &bytes, bytes.count)
+        guard count >= 0 else { throw FileError.unreadable(path: path, code: errno) }
+        guard let text = String(validating: bytes[..<count], as: UTF8.self) else {
+            throw FileError.notText(path: path)
+        }
+        try self.init(yaml: text, file: path, isLab: isLab)
+        if let key = self.keyNotInThisVersion {
+            throw FileError.notInThisVersion(path: path, key: key)
+        }
+    }
+}

@@ -1,0 +1,26 @@
+import Glibc
+import PairHost
+
+/// Finds out whether a folder's disk takes writes.
+enum DiskProbe {
+    /// A copy that is served needs room for its own write-ahead log.
+    private static let leastFreeBytes: UInt64 = 16 << 20
+
+    /// - Returns: what is wrong, in the operator's words; `nil` when nothing is.
+    static func trouble(in directory: String) -> String? {
+        let path = directory + "/probe"
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { return "\(path): \(String(cString: strerror(errno)))" }
+        defer {
+            close(descriptor)
+            unlink(path)
+        }
+        let bytes = [UInt8](repeating: 0x70, count: 4096)
+        guard write(descriptor, bytes, bytes.count) == bytes.count, fdatasync(descriptor) == 0
+        else { return "\(path): \(String(cString: strerror(errno)))" }
+        if let space = Machine.space(at: directory), space.free < self.leastFreeBytes {
+            return "\(directory): only \(space.free >> 20) MiB are free"
+        }
+        return nil
+    }
+}

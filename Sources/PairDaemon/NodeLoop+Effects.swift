@@ -1,0 +1,193 @@
+import Logging
+import PairCore
+import PairNet
+import PairStore
+import PairWire
+
+// What the machine asks for, done in the world.
+extension NodeLoop {
+    /// Carries out effects in order; after one that fails the rest is dropped and the machine told.
+    func carryOut(_ effects: [Failover.Effect]) {
+        for effect in effects {
+            do {
+                try self.carryOut(effect)
+            } catch {
+                self.shell.metrics.count("storage_errors_total", labels: #"op="effect""#)
+                self.shell.log.emit(
+                    .storageError,
+                    level: .critical,
+                    "\(error)",
+                    ["effect": effect.name]
+                )
+                self.failure = "\(error)"
+                guard var failover = self.failover, failover.nodeState != .failed else { return }
+                let effects = failover.handle(.storageFailed, at: self.shell.now)
+                self.failover = failover
+                return self.carryOut(effects)
+            }
+        }
+    }
+
+    private func carryOut(_ effect: Failover.Effect) throws {
+        switch effect {
+        case .persist(let record): try self.shell.keeper.store(record)
+        case .openGate(let epoch): try self.openGate(under: epoch)
+        case .closeGate: self.closeGate()
+        case .setMarker: try self.setMarker(true)
+        case .clearMarker: try self.setMarker(false)
+        case .send(let message): self.send(message)
+        case .checkVault: self.checkVault()
+        case .probeReach: self.probeReach()
+        case .locate(let inquiry): self.locate(inquiry)
+        case .serveLog(let epoch): try self.serveLog(under: epoch)
+        case .followLog(let epoch): self.want(.follow, of: epoch)
+        case .takeCopy(let epoch): self.want(.copy, of: epoch)
+        case .undo: self.want(.undo, of: self.rejoiningEpoch)
+        case .stopLog: self.stopLog()
+        case .sealTail(let fork): self.sealTail(after: fork)
+        case .copyTail(let id): self.want(.archive(id), of: self.rejoiningEpoch)
+        case .reply(let id, let reply): self.answer(id, reply)
+        case .report(let report): self.take(report)
+        }
+    }
+
+    /// The epoch of the primary whose history this node is about to take.
+    private var rejoiningEpoch: Epoch { self.failover?.primaryLineage?.epoch ?? self.record.epoch }
+
+    // MARK: Words
+
+    private func send(_ message: PeerMessage) {
+        switch message {
+        case .statement(let statement): self.say(.statement(statement))
+        case .heartbeat(let heartbeat): self.send(heartbeat)
+        }
+    }
+
+    private func send(_ heartbeat: Heartbeat) {
+        guard let link = self.heartbeatLink, let peer = self.record.peer else { return }
+        let codec = HeartbeatCodec(
+            pair: peer.pair,
+            sender: self.record.identity.node,
+            receiver: peer.node
+        )
+        let bytes = codec.encode(heartbeat)
+        do {
+            link.send(
+                type: heartbeat.kind.rawValue,
+                payload: bytes + (try self.shell.identity.sign(bytes))
+            )
+            self.shell.metrics.count("heartbeats_sent_total")
+        } catch {
+            self.shell.log.emit(.storageError, level: .critical, "signing a heartbeat: \(error)")
+        }
+    }
+
+    func hear(_ heartbeat: Heartbeat) {
+        self.markHeard()
+        self.shell.metrics.count("heartbeats_received_total")
+        self.tell(.received(.heartbeat(heartbeat), fresh: .random))
+    }
+
+    // MARK: Operators
+
+    /// How what an operator asked for has ended, or that it goes on.
+    private func answer(_ id: OperationID, _ reply: Failover.Reply) {
+        guard let call = self.calls[id] else { return }
+        let report = self.operationReport(id)
+        switch reply {
+        case .started:
+            call.tell("under way")
+            return
+        case .done:
+            if call.waitsForProtection {
+                self.waitingForProtection.append(call)
+            } else {
+                call.finish(.done, self.standingText, report)
+            }
+        case .nothingToDo: call.finish(.done, "nothing to do: \(self.standingText)", report)
+        case .aborted:
+            call.finish(
+                .failed,
+                "called off; nothing is lost and the old state is kept: "
+                    + self.standingText,
+                report
+            )
+        case .refused(let refusal):
+            let (exit, text) = self.explain(refusal, of: call)
+            call.finish(exit, text, report)
+        }
+        self.calls[id] = nil
+    }
+
+    /// The machine's events as log lines, metrics and history.
+    private func take(_ report: Failover.Report) {
+        let log = self.shell.log
+        switch report {
+        case .promoted(let epoch, let cause): self.tookOver(epoch, cause)
+        case .demoted:
+            log.emit(
+                .roleDemoted,
+                level: .notice,
+                "applications that had the vault open must reconnect to write again, elsewhere"
+            )
+        case .fenced: log.emit(.gateClosed, level: .warning, "the right to serve is in question")
+        case .alone:
+            log.emit(
+                .peerDown,
+                level: .warning,
+                "the lease has lapsed; the peer may promote itself"
+            )
+        case .armed(let generation):
+            log.emit(
+                .peerArmed,
+                "the secondary may promote itself",
+                ["generation": "\(generation)"]
+            )
+        case .disarmed: log.emit(.peerDisarmed, level: .notice)
+        case .heartbeatRejected:
+            self.shell.metrics.count("heartbeats_rejected_total", labels: #"reason="stale""#)
+            log.emit(.heartbeatRejected, level: .warning, "stale or repeated")
+        case .stalePrimarySeen(let epoch):
+            log.emit(.stalePrimarySeen, level: .warning, "", ["stale epoch": "\(epoch)"])
+        case .refusedEpoch(let epoch):
+            log.emit(.peerRejected, level: .error, "an epoch that cannot be", ["epoch": "\(epoch)"])
+        case .switchoverStarted:
+            self.switchoverBegan = self.shell.now
+            log.emit(.switchoverStart)
+        case .switchoverAborted: log.emit(.switchoverAborted, level: .warning)
+        case .inDoubt: log.emit(.switchoverInDoubt, level: .warning)
+        case .divergence(let fork):
+            self.shell.metrics.count("divergences_total")
+            log.emit(
+                .divergenceDetected,
+                level: .warning,
+                "both nodes hold what the other lacks",
+                ["fork": fork.map { "\($0)" } ?? "unknown"]
+            )
+        case .rolledBack(let position): log.emit(.divergenceResolved, "", ["at": "\(position)"])
+        case .haDisabled: log.emit(.haDisabled)
+        case .haEnabled: log.emit(.haEnabled)
+        case .suspended: log.emit(.suspendOn)
+        case .resumed: log.emit(.suspendOff)
+        case .failed: log.emit(.storageError, level: .critical, "this node is of no more use")
+        }
+    }
+
+    private func tookOver(_ epoch: Epoch, _ cause: EpochCause) {
+        self.shell.metrics.count("failovers_total", labels: #"cause="\#(cause.rawValue)""#)
+        self.shell.log.emit(
+            .rolePromoted,
+            level: .notice,
+            "applications that had the vault open before must reconnect to write",
+            ["epoch": "\(epoch)", "cause": cause.rawValue]
+        )
+    }
+}
+
+extension Nonce {
+    /// 256 bits of the system's randomness.
+    static var random: Nonce {
+        func word() -> UInt64 { UInt64.random(in: 1 ... .max) }
+        return Nonce(word(), word(), word(), word())
+    }
+}

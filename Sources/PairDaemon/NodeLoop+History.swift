@@ -1,0 +1,28 @@
+import PairCore
+import PairHost
+import PairWire
+
+// What has happened, as far as this node remembers.
+extension NodeLoop {
+    func tellHistory(_ call: OperatorCall) {
+        let record = self.record
+        let changes = record.lineage.entries.map { entry in
+            StatusReport.Change(
+                entry,
+                ownerName: entry.owner == record.peer?.bit ? self.localName : self.peerName
+            )
+        }
+        call.finish(.done, "", HistoryList(changes: changes))
+    }
+
+    func tellEvents(_ call: OperatorCall, _ parameters: ControlCommand.Events) {
+        call.finish(.done, "", EventList(events: self.shell.log.recent))
+    }
+
+    /// Evidence of not being the isolated one.
+    func probeReach() {
+        let shell = self.shell
+        let addresses = shell.configuration.failover.reach.map { (host: $0.host, port: $0.port) }
+        self.beside { shell.post(.reachProbed(answered: Reachability.anyAnswers(addresses))) }
+    }
+}

@@ -1,0 +1,307 @@
+import Logging
+import PairCore
+import PairNet
+import PairStore
+import PairWire
+
+/// What the log connection is for, as the machine wants it.
+struct LogStanding {
+    enum Wish: Equatable {
+        case nothing
+        /// Apply what the primary sends.
+        case follow
+        /// Take a copy; half of one is no vault.
+        case copy
+        /// Take the primary's content in one transaction, in place of a divergent tail.
+        case undo
+        /// Bring an archive to the peer's disk.
+        case archive(String)
+    }
+
+    /// The epoch that is served here, as primary.
+    var served: Epoch?
+    var wish = Wish.nothing
+    /// The epoch whose primary the wish is for.
+    var epoch = Epoch.none
+    /// Which end of the log is the present one; reports of earlier ones are of no interest.
+    var end: IdentityMarker?
+    var isStreaming = false
+    /// Why the log does not flow, as last told.
+    var trouble: String?
+}
+
+/// Stands for one end of the log, so that a report of an earlier one is recognised.
+final class IdentityMarker: Sendable {}
+
+// The two ends of the log connection, and what they report.
+extension NodeLoop {
+    // MARK: As primary
+
+    func serveLog(under epoch: Epoch) throws {
+        if self.captureEpoch != nil, self.captureEpoch != epoch { try self.recapture(under: epoch) }
+        if self.log.served != epoch { self.endLog() }
+        self.log.served = epoch
+        self.log.wish = .nothing
+        self.startSource()
+    }
+
+    /// Serves whoever is connected.
+    func startSource() {
+        guard let epoch = self.log.served, self.captureEpoch == epoch,
+            let connection = self.logLink, let pageSize = self.shell.vault.pageSize,
+            self.shell.router.source == nil
+        else { return }
+        let shell = self.shell
+        let marker = IdentityMarker()
+        let id = ObjectIdentifier(marker)
+        let source = LogSource(
+            terms: LogSource.Terms(
+                vault: shell.vault,
+                epoch: epoch,
+                pageSize: pageSize,
+                copyRate: shell.configuration.maxRate,
+                archives: shell.archives
+            ),
+            connection: connection,
+            report: { report in
+                withExtendedLifetime(marker) {}
+                switch report {
+                case .progress(let progress):
+                    if shell.figures.take(progress) { shell.post(.progressed) }
+                case .copying(let done, let total):
+                    shell.figures.update {
+                        $0.copy?.doneBytes = done
+                        $0.copy?.totalBytes = total
+                    }
+                case .planned, .copied, .markHashes, .markResult, .archived, .failed:
+                    shell.post(.source(id, report))
+                }
+            }
+        )
+        self.log.end = marker
+        shell.router.become(.source(source), on: connection)
+    }
+
+    /// What the secondary has acknowledged, as the machine needs it.
+    func takeProgress() {
+        let values = self.shell.figures.takeProgress()
+        guard case .primary = self.record.role, let applied = values.progress?.applied else {
+            return
+        }
+        self.markHeard()
+        guard self.shell.vault.log.position(at: applied.txid)?.digest == applied.digest else {
+            // Not a word of it is believed; the periodic comparison says how it stands.
+            return
+        }
+        let isInSync = values.applied.byteCount < 1 << 20
+        self.tell(.peerApplied(self.normalized(applied), inSync: isInSync))
+    }
+
+    func locate(_ inquiry: RejoinInquiry) {
+        let log = self.shell.vault.log
+        func holds(_ position: Position?) -> Bool {
+            guard let position else { return false }
+            if log.position(at: position.txid)?.digest == position.digest { return true }
+            // Too old for the log, but remembered as the last that the peer had of this history.
+            let remembered = self.record.peerAcknowledged
+            return remembered?.txid == position.txid && remembered?.digest == position.digest
+        }
+        let finding = RejoinFinding(
+            holdsJoinerPosition: holds(inquiry.joiner),
+            logIsKept: inquiry.joiner.map { log.contains(after: $0.txid) } ?? false,
+            holdsFork: holds(inquiry.fork)
+        )
+        self.shell.post(.located(inquiry, finding))
+    }
+
+    func take(_ report: LogSource.Report, from id: ObjectIdentifier) {
+        guard id == self.log.end.map({ ObjectIdentifier($0) }) else { return }
+        self.markHeard()
+        switch report {
+        case .planned(let plan): self.noteCopy(plan)
+        case .progress, .copying: break
+        case .copied(let position):
+            self.shell.figures.update { $0.copy = nil }
+            self.shell.log.emit(.seedDone, "the secondary's copy is whole", ["at": "\(position)"])
+        case .markHashes(let mark, let first, let hashes): self.takeHashes(mark, first, hashes)
+        case .markResult(let result): self.takeResult(result)
+        case .archived(let tail): self.keepPeersArchive(tail)
+        case .failed(let reason):
+            self.shell.figures.update { $0.copy = nil }
+            self.log.trouble = reason
+            self.shell.log.emit(.replLost, level: .warning, reason)
+        }
+    }
+
+    // MARK: As secondary
+
+    /// Takes note of what the machine wants of the log, and begins when it can.
+    func want(_ wish: LogStanding.Wish, of epoch: Epoch) {
+        let isSame =
+            self.log.wish == wish && self.log.epoch == epoch && self.shell.router.sink != nil
+        self.log.served = nil
+        self.log.wish = wish
+        self.log.epoch = epoch
+        guard !isSame else { return }
+        self.endLog()
+        self.startSink()
+    }
+
+    /// Whatever could not begin yet is tried with every tick.
+    func retryLog() { self.startSink() }
+
+    func startSink() {
+        guard self.log.wish != .nothing, let connection = self.logLink,
+            self.shell.router.sink == nil, let request = self.logRequest
+        else { return }
+        let shell = self.shell
+        let marker = IdentityMarker()
+        let id = ObjectIdentifier(marker)
+        let sink = LogSink(
+            vault: shell.vault,
+            archives: shell.archives,
+            connection: connection,
+            epoch: self.log.epoch,
+            report: { report in
+                withExtendedLifetime(marker) {}
+                switch report {
+                case .applied(let position): shell.figures.update { $0.position = position }
+                case .tick(let position):
+                    let now = shell.now
+                    shell.figures.update {
+                        $0.primaryPosition = position
+                        $0.lastHeard = now
+                    }
+                case .copying(let done, let total):
+                    shell.figures.update {
+                        $0.copy?.doneBytes = done
+                        $0.copy?.totalBytes = total
+                    }
+                case .planned, .copied, .archived, .failed: shell.post(.sink(id, report))
+                }
+            }
+        )
+        self.log.end = marker
+        self.log.isStreaming = false
+        shell.router.become(.sink(sink), on: connection)
+        sink.begin(request)
+        if case .archive(let tail) = self.log.wish { sink.sendArchive(tail) }
+    }
+
+    private var logRequest: LogMessage.Request? {
+        switch self.log.wish {
+        case .nothing: return nil
+        case .archive: return LogMessage.Request(wish: .nothing, content: self.content)
+        case .copy, .undo: return LogMessage.Request(wish: .copy, content: self.content)
+        case .follow:
+            guard let position = self.position else { return nil }
+            return LogMessage.Request(wish: .stream(after: position), content: self.content)
+        }
+    }
+
+    func take(_ report: LogSink.Report, from id: ObjectIdentifier) {
+        guard id == self.log.end.map({ ObjectIdentifier($0) }) else { return }
+        self.markHeard()
+        switch report {
+        case .planned(let plan):
+            self.log.trouble = nil
+            self.log.isStreaming = if case .stream = plan.way { true } else { false }
+            self.noteCopy(plan)
+        case .copied(let position): self.finishCopy(position)
+        case .archived(let tail):
+            self.leaveLog()
+            self.tell(.tailCopied(tail))
+        case .failed(let reason, let isContentUnknown):
+            let wasCopying = self.shell.figures.values.copy != nil
+            self.shell.figures.update { $0.copy = nil }
+            self.log.trouble = reason
+            self.shell.log.emit(wasCopying ? .seedFailed : .replLost, level: .warning, reason)
+            if isContentUnknown { self.surveyAgain() }
+        case .applied, .copying, .tick: break
+        }
+    }
+
+    /// The copy is not what was recorded, or an effect on it failed: reads it anew, and lets the
+    /// primary decide from what is found.
+    private func surveyAgain() {
+        guard case .attached = self.vault else { return }
+        self.endLog()
+        self.restPosition = nil
+        self.isSurveying = true
+        self.attach(.closed(marked: true))
+    }
+
+    /// Takes note that the copy is in place.
+    ///
+    /// The connection ends here, so that the position stands still until the
+    /// machine has said how it goes on.
+    private func finishCopy(_ position: Position) {
+        let wish = self.log.wish
+        self.shell.figures.update { $0.copy = nil }
+        self.shell.log.emit(.seedDone, "the copy is whole and verified", ["at": "\(position)"])
+        let epoch = self.log.epoch
+        self.leaveLog()
+        self.restPosition = self.shell.vault.stopApplying() ?? position
+        self.isMarked = true
+        if let attachment = self.shell.vault.attachment { self.vault = .attached(attachment) }
+        // Named by the primary's lineage, which the machine adopts with this event.
+        let named = (self.failover?.primaryLineage ?? self.record.lineage).normalized(position)
+        switch wish {
+        case .undo: self.tell(.rolledBack(named))
+        case .copy: self.tell(.copied(named, of: epoch))
+        case .nothing, .follow, .archive: break
+        }
+    }
+
+    // MARK: Both
+
+    func stopLog() {
+        self.log.served = nil
+        self.leaveLog()
+    }
+
+    /// Ends the connection's use; what is on its way is of no use to what comes next.
+    private func leaveLog() {
+        self.log.wish = .nothing
+        self.endLog()
+        self.logLink?.close()
+        self.logLink = nil
+        self.logLinkLostAt = self.shell.now
+    }
+
+    func endLog() {
+        self.shell.router.clear()
+        self.log.end = nil
+        self.log.isStreaming = false
+        self.shell.figures.update {
+            $0.copy = nil
+            $0.progress = nil
+        }
+        self.failVerification("the log connection has ended")
+    }
+
+    private func noteCopy(_ plan: LogMessage.Plan) {
+        self.log.trouble = nil
+        let now = self.shell.now
+        switch plan.way {
+        case .delta, .seed:
+            let total = UInt64(plan.pageCount) * UInt64(plan.pageSize.byteCount)
+            self.shell.figures.update {
+                $0.copy = LiveFigures.Values.Copy(
+                    isSeed: plan.way == .seed,
+                    doneBytes: 0,
+                    totalBytes: plan.way == .seed ? total : 0,
+                    began: now
+                )
+            }
+            self.shell.log.emit(
+                plan.way == .seed ? .seedStart : .replRecovered,
+                plan.way == .seed ? "a whole copy begins" : "only differing pages are copied",
+                ["pages": "\(plan.pageCount)", "at": "\(plan.position)"]
+            )
+        case .stream(let position):
+            self.shell.log.emit(.replRecovered, "the log is followed", ["after": "\(position)"])
+        case .refuse(let reason): self.log.trouble = reason
+        }
+    }
+}

@@ -1,0 +1,378 @@
+import FoundationEssentials
+import Logging
+import PairCore
+import PairNet
+import PairStore
+import PairWire
+
+// What operators ask for, here or on the peer.
+extension NodeLoop {
+    func carryOut(_ call: OperatorCall) {
+        switch call.request.command {
+        case .status: call.finish(.done, "", self.report)
+        case .pairInvite(let parameters): self.invite(call, parameters)
+        case .pairJoin(let parameters): self.join(call, parameters)
+        case .pairShow: call.finish(.done, "", self.pairDescription)
+        case .pairRemove(let parameters): self.removePair(call, parameters)
+        case .enableHA, .disableHA, .switchover, .promote, .suspend, .resume, .initialize:
+            self.ask(call)
+        case .verify(let parameters):
+            self.atPrimary(call) { self.verify($0, full: parameters.full) }
+        case .wait(let parameters): self.atPrimary(call) { self.wait($0, parameters.level) }
+        case .tailList: self.listTails(call)
+        case .history: self.tellHistory(call)
+        case .events(let parameters): self.tellEvents(call, parameters)
+        case .resolve, .tailShow, .tailExport, .tailDiscard:
+            call.finish(.refused, "this version of paird cannot do that yet; nothing has changed")
+        }
+    }
+
+    // MARK: Verbs that move roles
+
+    /// Hands a verb to the machine, after what only the shell can know has been checked.
+    private func ask(_ call: OperatorCall) {
+        guard let failover = self.failover else {
+            return call.finish(
+                .failed,
+                self.troubles.first ?? "the vault is still being opened; try again"
+            )
+        }
+        guard let verb = call.verb else { return }
+        if let (exit, text) = self.objection(to: call) {
+            return call.finish(exit, text, self.operationReport(nil))
+        }
+        if call.request.dryRun {
+            return call.finish(.done, self.preview(verb), self.operationReport(nil))
+        }
+        let request = Request(
+            id: OperationID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max)),
+            verb: verb,
+            by: call.by
+        )
+        self.shell.log.emit(
+            .operatorAction,
+            "\(call.request.command.verb.rawValue)",
+            ["by": call.by]
+        )
+        self.calls[request.id] = call
+        guard self.needsVault(verb, failover), self.attachment == nil else {
+            self.adoptBase(for: verb)
+            return self.tell(.operatorAsked(request))
+        }
+        call.tell("taking custody of \(self.shell.configuration.vaultPath)")
+        self.afterAttaching.append((.operatorAsked(request), call))
+        if case .untouched = self.vault { self.attach(.open) }
+    }
+
+    /// Whether the verb would make this node serve, which takes the vault in custody first.
+    private func needsVault(_ verb: Request.Verb, _ failover: Failover) -> Bool {
+        switch verb {
+        case .standalone: true
+        case .enableHA: failover.record.role == .none && self.presence?.role == Role.none
+        case .disableHA, .switchover, .promote, .suspend, .resume: false
+        }
+    }
+
+    /// A vault without a history gets its first position before the machine names it a fork.
+    func adoptBase(for verb: Request.Verb) {
+        guard self.captureEpoch == nil, self.restPosition == nil, self.attachment != nil,
+            let newest = self.shell.vault.log.newest
+        else { return }
+        self.lastLogged = newest
+        self.tell(.positionChanged(self.normalized(newest)))
+    }
+
+    func failWaitingForVault(_ reason: String) {
+        let waiting = self.afterAttaching
+        guard !waiting.isEmpty else { return }
+        self.afterAttaching = []
+        self.vault = .untouched
+        self.attachTrouble = nil
+        for (event, call) in waiting {
+            if case .operatorAsked(let request) = event { self.calls[request.id] = nil }
+            call.finish(.failed, reason, self.operationReport(nil))
+        }
+    }
+
+    /// Why a verb needs another word of the operator first; data is never given up silently.
+    private func objection(to call: OperatorCall) -> (ControlExit, String)? {
+        switch call.request.command {
+        case .enableHA(let parameters): return self.objection(toEnabling: parameters)
+        case .disableHA(let parameters)
+        where parameters.force && parameters.confirm != self.peerName:
+            return (
+                .needsConfirmation,
+                "--force vouches that \(self.peerName) is down; say so with --confirm "
+                    + self.peerName
+            )
+        case .promote(let parameters) where parameters.force:
+            guard parameters.confirm == self.peerName, parameters.reason != nil else {
+                return (.needsConfirmation, self.promotionWarning)
+            }
+            return nil
+        default: return nil
+        }
+    }
+
+    private func objection(
+        toEnabling parameters: ControlCommand.Enable
+    ) -> (ControlExit, String)? {
+        guard let presence = self.presence, self.controlLink != nil else { return nil }
+        let record = self.record
+        let sharesHistory =
+            presence.lineage.epoch != .none && record.lineage.contains(presence.lineage.epoch)
+            || record.lineage.epoch != .none && presence.lineage.contains(record.lineage.epoch)
+        guard !sharesHistory else { return nil }
+        let peerServes = presence.role == .primary || presence.role == .standalone
+        let (loser, content) =
+            peerServes ? (self.localName, self.content) : (presence.name, presence.content)
+        guard case .withTables = content else { return nil }
+        guard parameters.discardPeerVault || peerServes, parameters.confirm == loser else {
+            let flag = peerServes ? "" : "--discard-peer-vault "
+            return (
+                .needsConfirmation,
+                "\(loser) holds a vault of its own, which would be archived and replaced by a "
+                    + "copy; if that is meant: pairctl enable-ha \(flag)--confirm \(loser)"
+            )
+        }
+        return nil
+    }
+
+    private var promotionWarning: String {
+        let failover = self.failover
+        let left = (self.shell.timers.timeout - (failover?.silence ?? .zero)).components.seconds
+        let behind = self.shell.figures.values.primaryPosition.map {
+            $0.txid.distance(from: self.position?.txid ?? .zero)
+        }
+        let loss =
+            behind.map { "at least \($0) transactions" } ?? "an unknown number of transactions"
+        return
+            "unsafe: \(self.peerName) may still serve, and what it accepted since the last contact "
+            + "(\(loss)) would end in an archive. Safe in \(max(0, left)) s. If \(self.peerName) is "
+            + "known to be down: pairctl promote --force --confirm \(self.peerName) --reason TEXT"
+    }
+
+    private func preview(_ verb: Request.Verb) -> String {
+        switch verb {
+        case .enableHA:
+            "\(self.localName) would become primary and \(self.peerName) its secondary"
+        case .disableHA: "HA would be switched off; the primary would go on alone"
+        case .switchover: "the roles of \(self.localName) and \(self.peerName) would be exchanged"
+        case .promote: "\(self.localName) would become primary"
+        case .suspend: "no automatic failover would happen for that time"
+        case .resume: "automatic failover would be possible again"
+        case .standalone: "\(self.localName) would serve its vault alone"
+        }
+    }
+
+    /// A refusal in the operator's words, with the safe way.
+    func explain(_ refusal: Failover.Refusal, of call: OperatorCall) -> (ControlExit, String) {
+        switch refusal {
+        case .notPaired:
+            (
+                .refused,
+                "this node has no peer; type here: pairctl pair invite, and on the other "
+                    + "node: pairctl pair join HOST:PORT"
+            )
+        case .haIsOff: (.refused, "HA is off; switch it on first: pairctl enable-ha")
+        case .haIsOn: (.refused, "HA is on; switch it off first: pairctl disable-ha")
+        case .peerUnreachable:
+            (
+                .refused,
+                "\(self.peerName) cannot be reached, and it may hold newer data; start paird "
+                    + "there and try again\(self.forceHint(call))"
+            )
+        case .peerNotArmed:
+            (.refused, "\(self.peerName) is not armed yet; pairctl status says why")
+        case .peerNotInSync:
+            (.refused, "\(self.peerName) is still behind; pairctl status shows how far")
+        case .thisNodeIsSeeding:
+            (.refused, "the copy on this node is not complete; it cannot be served")
+        case .bothServe:
+            (.refused, "both nodes serve a vault; switch one off first: pairctl disable-ha, there")
+        case .busy: (.refused, "another operation goes on; pairctl status shows it")
+        case .unsafe: (.needsConfirmation, self.promotionWarning)
+        case .inDoubt:
+            (
+                .inDoubt,
+                "a switchover is in doubt: this node has handed over and waits to hear "
+                    + "whether \(self.peerName) took over; it resolves itself when they meet"
+            )
+        case .wrongRole(let role):
+            (.refused, "not possible while the role is \(role.rawValue)")
+        }
+    }
+
+    private func forceHint(_ call: OperatorCall) -> String {
+        switch call.request.command {
+        case .disableHA:
+            "; if it is known to be down: pairctl disable-ha --force --confirm \(self.peerName)"
+        default: ""
+        }
+    }
+
+    var standingText: String {
+        let record = self.record
+        let peer = self.presence.map { ", \(self.peerName) is \($0.role.rawValue)" } ?? ""
+        return "\(self.localName) is \(record.role.rawValue)\(peer)"
+    }
+
+    func answerThoseWhoWait() {
+        guard !self.waitingForProtection.isEmpty else { return }
+        let judgement = self.judgement
+        if judgement.verdict == .protected {
+            let calls = self.waitingForProtection
+            self.waitingForProtection = []
+            for call in calls {
+                call.finish(
+                    .done,
+                    "\(self.standingText): protected",
+                    self.operationReport(nil)
+                )
+            }
+        } else if let copy = self.shell.figures.values.copy {
+            for call in self.waitingForProtection {
+                call.tell("copying", doneBytes: copy.doneBytes, totalBytes: copy.totalBytes)
+            }
+        }
+    }
+
+    func operationReport(_ operation: OperationID?) -> OperationReport {
+        let role = self.record.role
+        return OperationReport(
+            operation: operation,
+            primary: role == .primary ? self.localName : role == .secondary ? self.peerName : nil,
+            secondary: role == .primary ? self.peerName : role == .secondary ? self.localName : nil,
+            verdict: self.judgement.verdict
+        )
+    }
+
+    var localName: String { self.record.identity.name }
+    var peerName: String { self.presence?.name ?? self.record.peer?.name ?? "the peer" }
+
+    // MARK: Verbs that only the primary can answer
+
+    /// Carries a request out here on the primary, or sends it to the primary and its answer back.
+    private func atPrimary(_ call: OperatorCall, _ work: (OperatorCall) -> Void) {
+        switch self.record.role {
+        case .primary: return work(call)
+        case .secondary:
+            guard self.controlLink != nil else {
+                return call.finish(
+                    .unavailable,
+                    "the primary, \(self.peerName), is not connected; type the command there"
+                )
+            }
+            let id = self.nextID
+            self.nextID += 1
+            self.forwards[id] = call
+            do {
+                self.say(.forward(id: id, request: Array(try JSONEncoder().encode(call.request))))
+            } catch {
+                self.forwards[id] = nil
+                call.finish(.failed, "\(error)")
+            }
+        case .standalone, .none:
+            call.finish(
+                .refused,
+                "HA is not on here (\(self.state.rawValue)); pairctl status says what to do"
+            )
+        }
+    }
+
+    func carryOutForPeer(_ id: UInt64, _ request: [UInt8]) {
+        let connection = self.controlLink
+        let decoded: ControlRequest
+        do {
+            decoded = try JSONDecoder().decode(ControlRequest.self, from: Data(request))
+        } catch {
+            self.shell.log.emit(
+                .peerRejected,
+                level: .warning,
+                "a forwarded request is no request"
+            )
+            return
+        }
+        let call = OperatorCall(
+            request: decoded,
+            by: "an operator on \(self.peerName)",
+            reply: { line in
+                let message = ControlMessage.forwarded(
+                    id: id,
+                    line: line.bytes,
+                    isLast: line.isLast
+                )
+                connection?.send(type: message.kind.rawValue, payload: message.payload)
+            }
+        )
+        switch decoded.command {
+        case .verify, .wait:
+            guard self.record.role == .primary else {
+                return call.finish(.refused, "\(self.localName) is not the primary")
+            }
+            self.carryOut(call)
+        default: call.finish(.notPermitted, "only verify and wait are carried out for a peer")
+        }
+    }
+
+    func takeForwarded(_ id: UInt64, _ line: [UInt8], isLast: Bool) {
+        self.forwards[id]?.reply(OperatorCall.ReplyLine(bytes: line, isLast: isLast))
+        if isLast { self.forwards[id] = nil }
+    }
+
+    func endForwards(_ reason: String) {
+        let calls = self.forwards.values
+        self.forwards = [:]
+        for call in calls { call.finish(.failed, reason) }
+    }
+
+    /// Answers when the secondary has what is committed at this moment.
+    private func wait(_ call: OperatorCall, _ level: ControlCommand.Wait.Level) {
+        let shell = self.shell
+        let began = shell.now
+        let (primary, secondary) = (self.localName, self.peerName)
+        self.beside {
+            do throws(VaultError) {
+                let position = try shell.vault.captureNow(timeout: .seconds(10))
+                shell.figures.wait(for: position.txid, level) { isReached in
+                    guard isReached else {
+                        return call.finish(.failed, "\(primary) is no longer primary")
+                    }
+                    call.finish(
+                        .done,
+                        "\(secondary) has \(position) \(level.rawValue)",
+                        WaitReport(
+                            level: level,
+                            position: position,
+                            primary: primary,
+                            secondary: secondary,
+                            waited: shell.now - began
+                        )
+                    )
+                }
+            } catch {
+                call.finish(.failed, "\(error)")
+            }
+        }
+    }
+}
+
+extension OperatorCall {
+    /// The machine's verb for what was typed; `nil` for verbs that are none of its business.
+    fileprivate var verb: Request.Verb? {
+        switch self.request.command {
+        case .enableHA(let parameters):
+            .enableHA(discardingPeerVault: parameters.discardPeerVault)
+        case .disableHA(let parameters): .disableHA(isForced: parameters.force)
+        case .switchover: .switchover
+        case .promote(let parameters): .promote(isForced: parameters.force)
+        case .suspend(let parameters): .suspend(for: .seconds(parameters.seconds))
+        case .resume: .resume
+        case .initialize: .standalone
+        case .status, .pairInvite, .pairJoin, .pairShow, .pairRemove, .resolve, .tailList,
+            .tailShow,
+            .tailExport, .tailDiscard, .verify, .wait, .history, .events:
+            nil
+        }
+    }
+}

@@ -1,0 +1,132 @@
+import Logging
+import PairCore
+import PairNet
+import PairStore
+import PairWire
+
+// The peer: its connections, and what it says of itself.
+extension NodeLoop {
+    func linkUp(_ connection: PeerConnection) {
+        self.markHeard()
+        switch connection.purpose {
+        case .control:
+            self.controlLink = connection
+            self.shell.log.emit(.peerUp, "", ["address": connection.remoteAddress])
+            self.sayPresence()
+            self.tell(.connected)
+        case .heartbeat: self.heartbeatLink = connection
+        case .log:
+            self.logLink = connection
+            self.logLinkLostAt = nil
+            self.shell.log.emit(.replConnected)
+            self.startSource()
+            self.startSink()
+        case .pair: break
+        }
+    }
+
+    func linkDown(_ connection: PeerConnection, _ reason: String) {
+        switch connection.purpose {
+        case .control:
+            guard self.controlLink == connection else { return }
+            self.controlLink = nil
+            self.shell.log.emit(.peerDown, level: .warning, reason)
+            self.endForwards("the connection to the peer was lost: \(reason)")
+        case .heartbeat:
+            if self.heartbeatLink == connection { self.heartbeatLink = nil }
+        case .log:
+            guard self.logLink == connection else { return }
+            self.logLink = nil
+            self.logLinkLostAt = self.shell.now
+            self.endLog()
+            self.shell.log.emit(.replLost, level: .warning, reason)
+            self.tell(.logLost)
+        case .pair: break
+        }
+    }
+
+    func hear(_ message: ControlMessage) {
+        self.markHeard()
+        switch message {
+        case .presence(let presence): self.takePresence(presence)
+        case .statement(let statement):
+            self.tell(.received(.statement(statement), fresh: .random))
+        case .forward(let id, let request): self.carryOutForPeer(id, request)
+        case .forwarded(let id, let line, let isLast):
+            self.takeForwarded(id, line, isLast: isLast)
+        }
+    }
+
+    func say(_ message: ControlMessage) {
+        self.controlLink?.send(type: message.kind.rawValue, payload: message.payload)
+    }
+
+    func markHeard() {
+        let now = self.shell.now
+        self.shell.figures.update { $0.lastHeard = now }
+    }
+
+    func reportRefusal(of source: String, _ reason: String) {
+        self.shell.metrics.count("connections_rejected_total", labels: #"listener="replication""#)
+        self.shell.log.emit(.peerRejected, level: .warning, reason, ["source": source])
+    }
+
+    func sayPresence() {
+        self.lastPresenceAt = self.shell.now
+        guard self.controlLink != nil else { return }
+        let record = self.record
+        self.say(
+            .presence(
+                Presence(
+                    node: record.identity.node,
+                    name: record.identity.name,
+                    model: record.identity.model,
+                    version: Release.version,
+                    bootID: self.shell.bootID,
+                    role: record.role,
+                    state: self.state,
+                    gate: self.gate,
+                    right: record.right,
+                    epoch: record.epoch,
+                    lineage: record.lineage,
+                    position: self.position,
+                    content: self.content,
+                    longestWriteHold: .zero,
+                    policy: record.policy,
+                    reasons: self.troubles
+                )
+            )
+        )
+    }
+
+    /// What lies at the vault's path.
+    var content: VaultContent {
+        guard let attachment = self.attachment else {
+            // A look opens the database; between two looks an operator may well wait.
+            if let (content, at) = self.contentSeen, self.shell.now - at < .seconds(5) {
+                return content
+            }
+            let content = self.shell.vault.content
+            self.contentSeen = (content, self.shell.now)
+            return content
+        }
+        return attachment.hasTables || self.captureEpoch != nil
+            ? .withTables(attachment.pageSize) : .withoutTables(attachment.pageSize)
+    }
+
+    /// The newest captured position of a primary, the applied one of a secondary.
+    var position: Position? { self.knownPosition ?? self.restPosition.map { self.normalized($0) } }
+
+    private func takePresence(_ presence: Presence) {
+        guard presence.node == self.record.peer?.node else {
+            self.shell.log.emit(
+                .peerRejected,
+                level: .warning,
+                "a presence names another node",
+                ["node": "\(presence.node)"]
+            )
+            return
+        }
+        self.presence = presence
+    }
+}

@@ -1,0 +1,285 @@
+import FoundationEssentials
+import Logging
+import PairCore
+import PairNet
+import PairStore
+import PairWire
+
+// What the node tells operators, from what it knows at this moment.
+extension NodeLoop {
+    var facts: PairFacts {
+        let now = self.shell.now
+        let values = self.shell.figures.values
+        let record = self.record
+        return PairFacts(
+            role: record.role,
+            state: self.state,
+            gate: self.gate,
+            names: PairFacts.Names(
+                local: self.localName,
+                peer: record.peer == nil ? nil : self.peerName
+            ),
+            silence: self.silence(values, now),
+            timeout: self.shell.timers.timeout,
+            equalSince: self.equalAt.map { now - $0 },
+            unacknowledgedFor: values.durable.since.map { now - $0 } ?? .zero,
+            peerGate: self.controlLink == nil ? nil : self.presence?.gate,
+            troubles: self.troubles,
+            reservations: self.reservations,
+            lastVerifyFailed: (self.lastVerification?.differences ?? 0) > 0
+        )
+    }
+
+    /// What counts as silence: of a secondary the heartbeats that are missing, else everything.
+    private func silence(_ values: LiveFigures.Values, _ now: Instant) -> Duration? {
+        guard self.record.peer != nil else { return nil }
+        if let failover = self.failover, case .secondary = failover.state {
+            return failover.silence
+        }
+        return now - (values.lastHeard ?? self.startedAt)
+    }
+
+    /// Why a pair that is in sync is not protected all the same.
+    private var reservations: [PairFacts.Reservation] {
+        let record = self.record
+        var found: [PairFacts.Reservation] = []
+        let isPair = record.role == .primary || record.role == .secondary
+        if let suspension = record.suspension, isPair {
+            let minutes = max(1, suspension.remaining.components.seconds / 60)
+            found.append(
+                .init(
+                    "automatic failover is suspended by \(suspension.by) for \(minutes) min",
+                    next: "pairctl resume"
+                )
+            )
+        } else if self.presenceIsSuspended {
+            found.append(.init("automatic failover is suspended", next: "pairctl resume"))
+        } else if isPair, !record.arming.isArmed, record.policy.failover != .manual {
+            found.append(.init("the secondary is not armed yet: it would not promote itself"))
+        }
+        for tail in self.tailReports {
+            found.append(
+                .init(
+                    "\(tail.transactions) transactions that only \(tail.node) held are in archive "
+                        + "\(tail.id)",
+                    next: "pairctl tail list"
+                )
+            )
+        }
+        return found
+    }
+
+    /// The peer said that it is suspended.
+    private var presenceIsSuspended: Bool { self.failover?.link.peer?.isSuspended ?? false }
+
+    var judgement: PairFacts.Judgement { self.facts.judgement }
+
+    /// Once a tick: finds out whether both copies are known to be equal now.
+    func checkEquality(_ now: Instant) {
+        let values = self.shell.figures.values
+        let isEqual: Bool
+        switch self.record.role {
+        case .primary:
+            guard self.logLink != nil, let applied = values.progress?.applied else { return }
+            isEqual = self.shell.vault.log.position(at: applied.txid)?.digest == applied.digest
+            if !isEqual { self.equalAt = nil }
+        case .secondary:
+            guard self.logLink != nil, self.log.isStreaming,
+                let primary = values.primaryPosition
+            else { return }
+            let applied = self.shell.vault.applied
+            // Every segment's digest was compared before it could be read; at rest the primary's
+            // own word is compared as well.
+            isEqual = primary.txid != applied?.txid || primary.digest == applied?.digest
+        case .standalone, .none: return
+        }
+        if isEqual {
+            self.equalAt = now
+            self.equalWall = WallTime(secondsSince1970: WallClock.seconds)
+        }
+    }
+
+    /// Once a tick: says when the secondary falls behind for long, and when it is back.
+    func checkStall(_ now: Instant) {
+        let since = self.shell.figures.values.durable.since
+        let isStalled = since.map { now - $0 > PairFacts.freshness } ?? false
+        guard self.record.role == .primary, isStalled != self.stallReported else { return }
+        self.stallReported = isStalled
+        if isStalled {
+            self.shell.log.emit(
+                .replStalled,
+                level: .warning,
+                "\(self.peerName) acknowledges nothing"
+            )
+        } else {
+            self.shell.log.emit(.replRecovered)
+        }
+    }
+
+    /// Lets the health listener tell the whole status, as of this tick.
+    func showStatus() {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        do {
+            let data = try encoder.encode(self.report)
+            self.shell.view.show(statusJSON: String(decoding: data, as: UTF8.self))
+        } catch {
+            self.shell.log.emit(.storageError, level: .error, "the status: \(error)")
+        }
+    }
+
+    var report: StatusReport {
+        let record = self.record
+        let judgement = self.judgement
+        let timers = self.shell.timers
+        let values = self.shell.figures.values
+        let now = self.shell.now
+        let names = Dictionary(
+            uniqueKeysWithValues: record.peer.map {
+                [($0.bit, self.localName), ($0.bit.other, $0.name)]
+            } ?? []
+        )
+        let lineage = record.lineage.entries.suffix(5).map {
+            StatusReport.Change($0, ownerName: names[$0.owner] ?? "node \($0.owner.rawValue)")
+        }
+        return StatusReport(
+            generatedAt: WallTime(secondsSince1970: WallClock.seconds),
+            verdict: judgement.verdict,
+            reasons: judgement.reasons,
+            next: judgement.next,
+            lab: timers.isLab,
+            pair: StatusReport.Pair(
+                id: record.peer?.pair,
+                name: self.shell.configuration.pairName,
+                epoch: record.epoch,
+                policy: record.policy.failover
+            ),
+            local: self.localNode,
+            peer: self.peerNode(now, values.lastHeard),
+            replication: self.replication(values, now),
+            failover: self.failoverReport,
+            seed: values.copy.map {
+                StatusReport.Seed(
+                    doneBytes: $0.doneBytes,
+                    totalBytes: $0.totalBytes,
+                    elapsed: now - $0.began
+                )
+            },
+            operation: record.operation.map {
+                StatusReport.Operation(
+                    id: $0.id,
+                    verb: $0.verb.typed,
+                    step: "step \($0.step)",
+                    since: WallTime(secondsSince1970: $0.since)
+                )
+            },
+            tails: self.tailReports,
+            lineage: lineage,
+            lastChange: record.lineage.entries.last.map { entry in
+                let before = record.lineage.entries.dropLast().last
+                return StatusReport.LastChange(
+                    at: WallTime(secondsSince1970: entry.wallSeconds),
+                    from: before.map { names[$0.owner] ?? "node \($0.owner.rawValue)" },
+                    to: names[entry.owner] ?? "node \(entry.owner.rawValue)",
+                    cause: entry.cause,
+                    paused: self.lastPause
+                )
+            }
+        )
+    }
+
+    private var localNode: StatusReport.Node {
+        let record = self.record
+        return StatusReport.Node(
+            name: self.localName,
+            id: record.identity.node,
+            model: record.identity.model,
+            version: Release.version,
+            role: record.role,
+            state: self.state,
+            gate: self.gate,
+            right: record.role == .primary ? record.right : nil,
+            position: self.position,
+            bootID: Hex.string(self.shell.bootID),
+            longestWriteHold: nil
+        )
+    }
+
+    private func peerNode(_ now: Instant, _ lastHeard: Instant?) -> StatusReport.Peer? {
+        guard let peer = self.record.peer else { return nil }
+        let presence = self.presence
+        return StatusReport.Peer(
+            node: StatusReport.Node(
+                name: peer.name,
+                id: peer.node,
+                model: peer.model,
+                version: presence?.version,
+                role: presence?.role,
+                state: presence?.state,
+                gate: presence?.gate,
+                right: presence?.role == .primary ? presence?.right : nil,
+                position: presence?.position,
+                bootID: presence.map { Hex.string($0.bootID) },
+                longestWriteHold: nil
+            ),
+            address: self.controlLink?.remoteAddress ?? peer.address,
+            lastHeard: lastHeard.map { now - $0 }
+        )
+    }
+
+    private func replication(
+        _ values: LiveFigures.Values,
+        _ now: Instant
+    ) -> StatusReport.Replication {
+        let verify = self.lastVerification
+        switch self.record.role {
+        case .primary:
+            return StatusReport.Replication(
+                lagTransactions: values.applied.transactions,
+                lagBytes: values.applied.byteCount,
+                lag: values.applied.since.map { now - $0 } ?? .zero,
+                unprotectedTransactions: values.durable.transactions,
+                unprotectedBytes: values.durable.byteCount,
+                digestEqualAt: self.equalWall,
+                lastVerifyAt: verify?.at,
+                lastVerifyDifferences: verify?.differences
+            )
+        case .secondary:
+            let lag = values.primaryPosition.map {
+                $0.txid.distance(from: self.shell.vault.applied?.txid ?? .zero)
+            }
+            return StatusReport.Replication(lagTransactions: lag, digestEqualAt: self.equalWall)
+        case .standalone, .none: return StatusReport.Replication()
+        }
+    }
+
+    private var failoverReport: StatusReport.Failover {
+        let timers = self.shell.timers
+        let record = self.record
+        let conditions = self.failover?.conditions ?? []
+        let unmet = conditions.filter { !$0.isMet && $0.name != .silence && $0.name != .listened }
+        let isSecondary = record.role == .secondary
+        let isArmed = isSecondary && record.arming.isArmed
+        let left = timers.timeout - (self.failover?.silence ?? .zero)
+        return StatusReport.Failover(
+            timeout: record.policy.timeout,
+            heartbeat: timers.heartbeat,
+            untilPromotion: isArmed ? max(.zero, left) : nil,
+            conditions: isSecondary
+                ? conditions.map { .init(name: $0.name.rawValue, met: $0.isMet) } : [],
+            blockers: isSecondary ? unmet.map { "not met: \($0.name.rawValue)" } : []
+        )
+    }
+}
+
+extension NodeRecord.Operation.Verb {
+    /// As an operator types it.
+    var typed: String {
+        switch self {
+        case .enableHA: "enable-ha"
+        case .disableHA: "disable-ha"
+        case .switchover: "switchover"
+        case .promote: "promote"
+        }
+    }
+}

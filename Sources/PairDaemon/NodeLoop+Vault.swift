@@ -1,0 +1,394 @@
+import Dispatch
+import Logging
+import PairCore
+import PairNet
+import PairStore
+import PairWAL
+import PairWire
+
+// Custody of the vault, its gate, and capture.
+extension NodeLoop {
+    /// Opens the vault beside the loop; the answer is an `attached` event.
+    func attach(_ mode: Vault.AttachMode) {
+        self.vault = .attaching(mode)
+        let shell = self.shell
+        self.beside {
+            do throws(VaultError) {
+                shell.post(.attached(.success(try shell.vault.attach(mode))))
+            } catch {
+                shell.post(.attached(.failure(error)))
+            }
+        }
+    }
+
+    /// Whether there is something at the vault's path that must be closed or read first.
+    var mayHoldVault: Bool {
+        switch Vault.inspect(path: self.shell.configuration.vaultPath) {
+        case .missing, .withoutTables: false
+        case .withTables, .unusable: true
+        }
+    }
+
+    func finishAttaching(_ result: Result<Vault.Attachment, VaultError>) {
+        guard case .attaching(let mode) = self.vault else { return }
+        let oldReason = self.attachTrouble
+        switch result {
+        case .success(let attachment):
+            self.vault = .attached(attachment)
+            self.attachTrouble = nil
+            self.captureEpoch = nil
+            self.restPosition = attachment.position
+            self.isMarked = mode == .closed(marked: true)
+            if attachment.wasMarked, !self.isMarked {
+                self.shell.log.emit(.markerCleared, level: .notice)
+            }
+            self.beginWith(attachment)
+        case .failure(let error):
+            let reason = "\(error)"
+            self.attachTrouble = reason
+            self.vault = .waiting(mode, nextTry: self.shell.now + .seconds(1), reason: reason)
+            if oldReason != reason {
+                self.shell.log.emit(.storageError, level: .error, reason)
+            }
+            self.failWaitingForVault(reason)
+        }
+    }
+
+    /// The vault is in custody: the machine starts, or goes on where it waited for this.
+    private func beginWith(_ attachment: Vault.Attachment) {
+        guard self.failover != nil else {
+            self.lastLogged = self.shell.vault.log.newest
+            self.startMachine(position: self.captureBeforeStart() ?? attachment.position)
+            return self.reportGap(attachment)
+        }
+        if self.isSurveying {
+            self.isSurveying = false
+            let record = self.record
+            let here =
+                attachment.position.map { self.normalized($0) }
+                ?? Position(epoch: record.epoch, txid: .zero, digest: attachment.scannedDigest)
+            self.restPosition = here
+            self.tell(.positionChanged(here))
+            return self.tell(.logLost)
+        }
+        if self.isJoining {
+            self.isJoining = false
+            return self.tell(.gateClosed(self.normalized(attachment.position ?? .start)))
+        }
+        if self.record.role == .primary || self.record.role == .standalone, self.gate == .open {
+            // Capture had ended; what can be proven has been found.
+            do {
+                try self.openGate(under: self.record.epoch)
+                self.startSource()
+            } catch {
+                self.shell.log.emit(.storageError, level: .critical, "\(error)")
+            }
+            self.reportGap(attachment)
+        }
+        let waiting = self.afterAttaching
+        self.afterAttaching = []
+        for (event, _) in waiting { self.tell(event) }
+    }
+
+    /// Captures what an application has committed while no daemon ran, behind a closed gate too: it
+    /// is part of where this node stands, whoever turns out to be the primary.
+    private func captureBeforeStart() -> Position? {
+        let record = self.record
+        guard record.role == .primary || record.role == .standalone, record.relinquish == nil else {
+            return nil
+        }
+        do {
+            try self.recapture(under: record.epoch)
+            return try self.shell.vault.captureNow(timeout: .seconds(60))
+        } catch {
+            self.shell.log.emit(.storageError, level: .critical, "\(error)")
+            return nil
+        }
+    }
+
+    private func reportGap(_ attachment: Vault.Attachment) {
+        guard attachment.position == nil, self.record.role == .primary, self.lastLogged != nil
+        else { return }
+        self.tell(.continuityLost(after: self.normalized(self.gapStart)))
+    }
+
+    /// The last position that the log proves.
+    private var gapStart: Position { self.lastLogged ?? .start }
+
+    /// Makes the machine from the record and tells it what was found.
+    func startMachine(position: Position?) {
+        let record = self.shell.keeper.current
+        let content = self.shell.vault.content
+        let hasVault =
+            switch content {
+            case .withTables: true
+            case .missing, .withoutTables, .unusable: false
+            }
+        let fallback = Position(
+            epoch: record.epoch,
+            txid: .zero,
+            digest: self.attachment?.scannedDigest ?? .empty
+        )
+        let start = record.lineage.normalized(
+            position ?? (record.role == .secondary ? fallback : self.lastLogged ?? fallback)
+        )
+        self.failover = Failover(
+            record: record,
+            position: start,
+            configuration: Failover.Configuration(
+                timing: FailoverTiming(self.shell.timers),
+                hasReach: !self.shell.configuration.failover.reach.isEmpty
+            )
+        )
+        self.tell(
+            .started(
+                Failover.Start(
+                    position: start,
+                    hasVault: hasVault || position != nil,
+                    wallSeconds: WallClock.seconds,
+                    nonces: (.random, .random)
+                )
+            )
+        )
+    }
+
+    var attachment: Vault.Attachment? {
+        if case .attached(let attachment) = self.vault { attachment } else { nil }
+    }
+
+    /// Where the vault is, named as both nodes name it; `nil` while it is not known.
+    var knownPosition: Position? {
+        self.shell.vault.newestPosition.map { self.normalized($0) }
+    }
+
+    func normalized(_ position: Position) -> Position { self.record.lineage.normalized(position) }
+
+    // MARK: The gate
+
+    /// Lets applications write: marker off, capture on, layer 1 released; in that order.
+    func openGate(under epoch: Epoch) throws {
+        self.gateToken += 1
+        let vault = self.shell.vault
+        if self.captureEpoch != epoch { try self.recapture(under: epoch) }
+        try vault.openGate()
+        if let began = self.switchoverBegan {
+            self.lastPause = self.shell.now - began
+            self.switchoverBegan = nil
+        }
+    }
+
+    /// Captures under this epoch from where the vault stands, without the marker; layer 1 stays as it
+    /// is.
+    func recapture(under epoch: Epoch) throws {
+        guard let attachment = self.attachment else { throw VaultError.notRunning("custody") }
+        let position = try self.comeToRest() ?? self.base(for: attachment)
+        if self.isMarked {
+            try self.shell.vault.setMarker(false)
+            self.isMarked = false
+        }
+        try self.startCapture(epoch, at: position)
+    }
+
+    /// The position that a vault gets whose history nothing proves: the next transaction is unlike
+    /// any that the peer may have.
+    private func base(for attachment: Vault.Attachment) -> Position {
+        Position(
+            epoch: self.record.epoch,
+            txid: self.gapStart.txid.next,
+            digest: attachment.scannedDigest
+        )
+    }
+
+    /// Ends capturing or applying, and says where the vault stands.
+    private func comeToRest() throws -> Position? {
+        let vault = self.shell.vault
+        if self.captureEpoch != nil {
+            vault.stop()
+            self.captureEpoch = nil
+            self.restPosition = vault.log.newest
+        } else if let position = vault.stopApplying() {
+            self.restPosition = position
+        }
+        return self.restPosition
+    }
+
+    private func startCapture(_ epoch: Epoch, at position: Position) throws {
+        let shell = self.shell
+        shell.figures.reset()
+        shell.figures.update {
+            $0.durable = Backlog(acknowledged: position.txid)
+            $0.applied = Backlog(acknowledged: position.txid)
+        }
+        try shell.vault.startCapture(
+            epoch: epoch,
+            at: position,
+            deliver: { segment in
+                let now = shell.now
+                let last = segment.header.last
+                shell.figures.update {
+                    $0.durable.append(last, byteCount: segment.bytes.count, at: now)
+                    $0.applied.append(last, byteCount: segment.bytes.count, at: now)
+                }
+                shell.metrics.count("captured_bytes_total", by: UInt64(segment.bytes.count))
+                shell.router.source?.deliver(segment)
+            },
+            report: { shell.post(.capture($0)) }
+        )
+        self.captureEpoch = epoch
+        self.restPosition = nil
+    }
+
+    /// Asks for layer 1, waiting for the transaction that holds it; answered by `gateTaken`.
+    func closeGate() {
+        self.gateToken += 1
+        let token = self.gateToken
+        let shell = self.shell
+        switch self.vault {
+        case .untouched, .waiting:
+            guard self.mayHoldVault else {
+                return shell.post(.gateTaken(token: token, .success(nil)))
+            }
+            self.isJoining = true
+            self.attach(.closed(marked: true))
+        case .attaching: self.isJoining = true
+        case .attached:
+            let isCapturing = self.captureEpoch != nil
+            shell.gateQueue.async {
+                do throws(VaultError) {
+                    try shell.vault.closeGate(timeout: .seconds(3600))
+                    let position =
+                        isCapturing ? try shell.vault.captureNow(timeout: .seconds(60)) : nil
+                    shell.post(.gateTaken(token: token, .success(position)))
+                } catch {
+                    shell.post(.gateTaken(token: token, .failure(error)))
+                }
+            }
+        }
+    }
+
+    func gateTaken(_ token: UInt64, _ result: Result<Position?, VaultError>) {
+        guard token == self.gateToken else {
+            // The demand was withdrawn while it waited.
+            if self.failover?.gate == .open {
+                do {
+                    try self.shell.vault.openGate()
+                } catch {
+                    self.shell.log.emit(.storageError, level: .critical, "\(error)")
+                }
+            }
+            return
+        }
+        switch result {
+        case .success(let position):
+            let here = position ?? self.restPosition
+            self.tell(
+                .gateClosed(here.map { self.normalized($0) } ?? self.failover?.position ?? .start)
+            )
+        case .failure(let error):
+            self.shell.log.emit(.storageError, level: .critical, "the gate: \(error)")
+            self.tell(.storageFailed)
+        }
+    }
+
+    /// Sets or clears layer 2; layer 1 is ours.
+    func setMarker(_ isSet: Bool) throws {
+        guard self.attachment != nil, self.isMarked != isSet else { return }
+        _ = try self.comeToRest()
+        try self.shell.vault.setMarker(isSet)
+        self.isMarked = isSet
+    }
+
+    /// Says whether this copy is fit to be served: everything received is applied, the disk takes
+    /// writes.
+    func checkVault() {
+        let shell = self.shell
+        let position = self.knownPosition ?? self.restPosition.map { self.normalized($0) }
+        self.beside {
+            guard let position else {
+                return shell.post(.vaultChecked(.unfit("there is no complete copy here")))
+            }
+            if let reason = DiskProbe.trouble(in: shell.configuration.stateDirectory) {
+                return shell.post(.vaultChecked(.unfit(reason)))
+            }
+            shell.post(.vaultChecked(.sound(position)))
+        }
+    }
+
+    func take(_ event: CaptureEvent) {
+        let log = self.shell.log
+        switch event {
+        case .stopped(let error):
+            let isReplaced = if case .replaced = error { true } else { false }
+            log.emit(isReplaced ? .vaultReplaced : .storageError, level: .critical, "\(error)")
+            // Nothing more is shipped from this attachment; the next one finds what can be proven.
+            self.stopLog()
+            self.captureEpoch = nil
+            self.attach(.open)
+        case .recovered(let after):
+            log.emit(
+                .vaultHealed,
+                level: .notice,
+                "a writer died while it published a commit",
+                ["after": "\(after)"]
+            )
+        case .logFailed(let error):
+            self.shell.metrics.count("storage_errors_total", labels: #"op="log""#)
+            log.emit(.storageError, level: .error, "\(error)")
+        case .checkpointFailed(let error):
+            self.shell.metrics.count("storage_errors_total", labels: #"op="checkpoint""#)
+            log.emit(.storageError, level: .error, "\(error)")
+        case .walPinned(let frames):
+            log.emit(
+                .storageError,
+                level: .warning,
+                "somebody reads an old state and pins the WAL",
+                ["frames": "\(frames)"]
+            )
+        }
+    }
+
+    // MARK: What others see
+
+    var gate: GateState {
+        guard let failover = self.failover else {
+            return Failover.gateAtStart(of: self.record) == .unmanaged ? .unmanaged : .closed
+        }
+        return switch failover.gate {
+        case .unmanaged: .unmanaged
+        case .open: failover.isServing(at: self.shell.now) ? .open : .closed
+        case .closing, .closed: .closed
+        }
+    }
+
+    var state: NodeState { self.failover?.nodeState ?? .starting }
+
+    /// What is wrong with the vault or the log, in the operator's words.
+    var troubles: [String] {
+        [self.failure, self.attachTrouble, self.log.trouble].compactMap { $0 }
+    }
+}
+
+extension Lineage {
+    /// A position named by the epoch that its transaction was committed in.
+    func normalized(_ position: Position) -> Position {
+        Position(
+            epoch: self.epoch(of: position.txid),
+            txid: position.txid,
+            digest: position.digest
+        )
+    }
+}
+
+extension FailoverTiming {
+    init(_ timers: Timers) {
+        self.init(
+            timeout: timers.timeout,
+            heartbeat: timers.heartbeat,
+            tick: timers.tick,
+            closingMargin: timers.gateMargin,
+            repetition: timers.heartbeatRepeat,
+            absence: timers.connectionLoss,
+            drainLimit: .seconds(2)
+        )
+    }
+}

@@ -1,0 +1,145 @@
+import Dispatch
+import Logging
+import PairCore
+import PairStore
+import PairWire
+
+/// A verify under way on the primary.
+struct Verification {
+    var id: UInt64
+    var call: OperatorCall
+    var full: Bool
+    var position: Position
+    /// The primary's pages as read anew.
+    var ownScan: PageMap?
+    /// The secondary's hashes, 16 bytes a page.
+    var peerHashes: [UInt8] = []
+    var peerResult: LogMessage.MarkResult?
+}
+
+/// How the last verify ended.
+struct VerificationOutcome {
+    var at: WallTime
+    var differences: UInt64
+}
+
+// Both nodes read their copies at the same place in the stream, while it goes on.
+extension NodeLoop {
+    func verify(_ call: OperatorCall, full: Bool) {
+        guard self.verification == nil else {
+            return call.finish(.refused, "a verify is under way already; try again when it is done")
+        }
+        guard let source = self.shell.router.source else {
+            return call.finish(
+                .failed,
+                "\(self.peerName) is not connected; there is nothing to compare with"
+            )
+        }
+        let id = self.nextID
+        self.nextID += 1
+        self.verification = Verification(id: id, call: call, full: full, position: .start)
+        let shell = self.shell
+        source.mark(id: id, full: full) { result in
+            shell.vaultQueue.async {
+                do throws(VaultError) {
+                    let mark = try result.get()
+                    defer { mark.end() }
+                    shell.post(.scanned(id: id, .success(full ? try mark.scan() : mark.pages)))
+                } catch {
+                    shell.post(.scanned(id: id, .failure(error)))
+                }
+            }
+        }
+    }
+
+    func takeScan(_ id: UInt64, _ result: Result<PageMap, VaultError>) {
+        guard self.verification?.id == id else { return }
+        switch result {
+        case .success(let map):
+            self.verification?.ownScan = map
+            self.finishVerification()
+        case .failure(let error): self.failVerification("\(error)")
+        }
+    }
+
+    func takeHashes(_ id: UInt64, _ first: PageNumber, _ hashes: [UInt8]) {
+        guard let verification, verification.id == id,
+            Int(first.rawValue - 1) * 16 == verification.peerHashes.count,
+            verification.peerHashes.count + hashes.count <= 16 << 30
+        else { return }
+        self.verification?.peerHashes.append(contentsOf: hashes)
+    }
+
+    func takeResult(_ result: LogMessage.MarkResult) {
+        guard self.verification?.id == result.id else { return }
+        self.verification?.peerResult = result
+        self.verification?.position = result.position
+        self.finishVerification()
+    }
+
+    func failVerification(_ reason: String) {
+        guard let verification else { return }
+        self.verification = nil
+        verification.call.finish(.failed, "not verified: \(reason)")
+    }
+
+    private func finishVerification() {
+        guard let verification, let own = verification.ownScan,
+            let peer = verification.peerResult
+        else { return }
+        self.verification = nil
+        let different = verification.full ? self.differences(own, verification.peerHashes) : []
+        let peerDigest = verification.full ? peer.scanned : peer.position.digest
+        let isSound = peer.integrity == nil || peer.integrity == "ok"
+        let isEqual = different.isEmpty && peerDigest == own.digest && isSound
+        let at = WallTime(secondsSince1970: WallClock.seconds)
+        self.lastVerification = VerificationOutcome(
+            at: at,
+            differences: isEqual ? 0 : UInt64(max(1, different.count))
+        )
+        let report = VerifyReport(
+            at: at,
+            full: verification.full,
+            primary: self.localName,
+            secondary: self.peerName,
+            position: peer.position,
+            equal: isEqual,
+            comparedPages: UInt64(own.pageCount),
+            differentPages: Array(different.prefix(1000)),
+            integrityCheck: peer.integrity
+        )
+        if isEqual {
+            self.shell.log.emit(.vaultVerified, "", ["at": "\(peer.position)"])
+            verification.call.finish(.done, "", report)
+        } else {
+            self.shell.metrics.count("vault_verify_failures_total")
+            self.shell.log.emit(
+                .vaultVerifyFailed,
+                level: .error,
+                peer.integrity ?? "",
+                ["at": "\(peer.position)", "pages": "\(different.count)"]
+            )
+            verification.call.finish(
+                .failed,
+                "the copies differ at \(peer.position): \(different.count) pages; "
+                    + "integrity_check on \(self.peerName): \(peer.integrity ?? "not run")",
+                report
+            )
+        }
+    }
+
+    private func differences(_ own: PageMap, _ peer: [UInt8]) -> [UInt32] {
+        let mine = own.shortHashes
+        var pages: [UInt32] = []
+        for page in 0..<max(mine.count, peer.count) / 16 {
+            let range = page * 16..<page * 16 + 16
+            guard range.upperBound <= mine.count, range.upperBound <= peer.count,
+                mine[range] == peer[range]
+            else {
+                pages.append(UInt32(page + 1))
+                continue
+            }
+        }
+        return pages
+    }
+}

@@ -1,0 +1,47 @@
+import FoundationEssentials
+import PairCore
+import PairWire
+
+extension OperatorCall {
+    /// Ends the conversation.
+    func finish<Payload>(
+        _ exit: ControlExit,
+        _ message: String,
+        _ payload: Payload?
+    ) where Payload: Codable & Hashable & Sendable {
+        self.write(
+            ControlReply.final(ControlOutcome(exit, message: message, payload: payload)),
+            isLast: true
+        )
+    }
+
+    func finish(_ exit: ControlExit, _ message: String) {
+        self.finish(exit, message, Optional<ControlNothing>.none)
+    }
+
+    /// Says what is happening meanwhile.
+    func tell(_ text: String, doneBytes: UInt64? = nil, totalBytes: UInt64? = nil) {
+        self.write(
+            ControlReply<ControlNothing>.progress(
+                ControlProgress(text, doneBytes: doneBytes, totalBytes: totalBytes)
+            ),
+            isLast: false
+        )
+    }
+
+    /// Whether the operator wants to hear only when the pair is protected.
+    var waitsForProtection: Bool {
+        if case .enableHA(let parameters) = self.request.command { parameters.wait } else { false }
+    }
+
+    private func write(_ reply: some Encodable, isLast: Bool) {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        do {
+            self.reply(ReplyLine(bytes: Array(try encoder.encode(reply)), isLast: isLast))
+        } catch {
+            let text = #"{"exitCode":1,"message":"the answer could not be written"}"#
+            self.reply(ReplyLine(bytes: Array(text.utf8), isLast: true))
+        }
+    }
+}

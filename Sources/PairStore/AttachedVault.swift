@@ -1,0 +1,132 @@
+import Glibc
+import PairCore
+import Synchronization
+
+/// A vault in our custody: its files, the locks that keep others from checkpointing it, and the
+/// connections through which we do.
+final class AttachedVault: Sendable {
+    let files: VaultFiles
+    let pageSize: PageSize
+    let gate: Gate
+    /// Has read once and stays open, so that SQLite keeps its own locks on our side.
+    private let anchor: SQLiteConnection
+    private let idle = Mutex<[SQLiteConnection]>([])
+    /// Whoever checkpoints or recovers holds it: both pass the checkpoint lock around.
+    private let checkpointing = Mutex(())
+
+    /// - Parameter anchor: a connection that has read the vault.
+    init(
+        _ files: VaultFiles,
+        pageSize: PageSize,
+        anchor: SQLiteConnection
+    ) {
+        self.files = files
+        self.pageSize = pageSize
+        self.anchor = anchor
+        self.gate = Gate(files)
+    }
+
+    /// Takes the locks that make the WAL ours: no other daemon, no last close, no checkpoint.
+    ///
+    /// - Throws: `.otherDaemon`, `.checkpointLockHeld` when a checkpoint lasts longer than
+    ///   `timeout`, `.system`.
+    func takeCustody(atMost timeout: Duration) throws(VaultError) {
+        try self.files.claim()
+        guard try self.files.tryLock(.sharedRange, .shared) else {
+            let holder = try self.files.holder(of: .sharedRange, .shared)
+            throw .lockedExclusively(path: self.files.path, pid: holder?.pid)
+        }
+        guard try self.files.tryLock(.deadMansSwitch, .shared) else {
+            let holder = try self.files.holder(of: .deadMansSwitch, .shared)
+            throw .lockedExclusively(path: self.files.path, pid: holder?.pid)
+        }
+        let deadline = ContinuousClock.now + timeout
+        while try !self.files.tryCheckpointLock() {
+            guard ContinuousClock.now < deadline else {
+                throw .checkpointLockHeld(
+                    path: self.files.path,
+                    pid: self.files.checkpointLockHolder()?.pid
+                )
+            }
+            StoreThread.pause(.milliseconds(1))
+        }
+    }
+
+    /// Gives everything back but the descriptors, which live as long as the process.
+    func releaseCustody() throws(VaultError) {
+        try self.gate.open()
+        try self.files.releaseCheckpointLock()
+        try self.files.unlock(.readers(0...4))
+        try self.files.unlock(.deadMansSwitch)
+        try self.files.unlock(.sharedRange)
+        try self.files.releaseClaim()
+    }
+
+    /// A connection without a transaction, of our own or a new one.
+    func borrowConnection() throws(VaultError) -> SQLiteConnection {
+        if let connection = self.idle.withLock({ $0.popLast() }) { return connection }
+        let connection = try SQLiteConnection(path: self.files.path)
+        // A connection that has never read does not know of the WAL, and checkpoints nothing.
+        try connection.touch()
+        return connection
+    }
+
+    func giveBack(_ connection: SQLiteConnection) { self.idle.withLock { $0.append(connection) } }
+
+    /// Runs `body` while nobody else in this process passes the checkpoint lock around.
+    func whileCheckpointing<Answer: Sendable>(
+        _ body: () throws(VaultError) -> Answer
+    ) throws(VaultError) -> Answer {
+        try self.checkpointing.withLock { _ throws(VaultError) in try body() }
+    }
+
+    // MARK: The guard
+
+    /// Keeps everybody from restarting the WAL, without limiting backfill: a read lock whose mark
+    /// nobody uses.
+    ///
+    /// - Returns: `false` when readers sit on the slot.
+    func tryGuard() throws(VaultError) -> Bool {
+        guard try self.files.tryLock(.readers(4...4), .exclusive) else { return false }
+        self.files.index.setReadMark(4, WALIndex.unusedMark)
+        return try self.files.tryLock(.readers(4...4), .shared)
+    }
+
+    func dropGuard() throws(VaultError) { try self.files.unlock(.readers(4...4)) }
+
+    // MARK: Recovery
+
+    /// Lets SQLite rebuild a wal-index whose writer died between the two copies of its header.
+    ///
+    /// Nobody can recover while we hold the checkpoint lock, but a connection in our own process
+    /// can. What applications commit meanwhile stays in the WAL: custody is back before anybody can
+    /// have restarted it, and the guard stands in between.
+    func recover() throws(VaultError) {
+        try self.whileCheckpointing { () throws(VaultError) in
+            let isGuarded = try self.tryGuard()
+            let result: Result<Void, VaultError>
+            do throws(VaultError) {
+                let fresh = try SQLiteConnection(path: self.files.path)
+                try self.gate.withLockReleased { () throws(VaultError) in try fresh.touch() }
+                result = .success(())
+            } catch {
+                result = .failure(error)
+            }
+            try self.retakeCheckpointLock()
+            if isGuarded { try self.dropGuard() }
+            try result.get()
+            guard self.files.index.header() != nil else {
+                throw .headerDamaged(path: self.files.shmPath)
+            }
+        }
+    }
+
+    /// Takes the checkpoint lock back after a call of SQLite's has released it.
+    ///
+    /// Called while no read lock but the guard is held by this thread: whoever was faster may wait
+    /// for readers.
+    func retakeCheckpointLock() throws(VaultError) {
+        if try self.files.tryCheckpointLock() { return }
+        try self.files.waitForCheckpointLock()
+    }
+}

@@ -1,0 +1,92 @@
+import CSQLite
+import Dispatch
+package import PairCore
+import Synchronization
+
+// What others want to know about the vault, without changing anything.
+extension Vault {
+    /// The newest captured or applied position; `nil` while neither is at work.
+    package var newestPosition: Position? { self.captured ?? self.applied }
+
+    /// The size of the attached vault's pages; `nil` while it is not attached.
+    package var pageSize: PageSize? { self.state.withLock { $0.vault }?.pageSize }
+
+    /// What the last attaching found; `nil` while the vault is not attached.
+    package var attachment: Attachment? { self.state.withLock { $0.attachment } }
+
+    /// The version of the SQLite library in use.
+    package static var engineVersion: String { String(cString: sqlite3_libversion()) }
+
+    /// What lies at the vault's path.
+    package var content: VaultContent { Self.inspect(path: self.configuration.path) }
+
+    /// Looks at a vault through a connection of SQLite's own, which disturbs no lock of ours.
+    package static func inspect(path: String) -> VaultContent {
+        do throws(VaultError) {
+            let finding = try Preflight.run(path, busyTimeout: .milliseconds(100))
+            return finding.hasTables
+                ? .withTables(finding.pageSize) : .withoutTables(finding.pageSize)
+        } catch {
+            switch error {
+            case .missing, .empty: return .missing
+            default: return .unusable("\(error)")
+            }
+        }
+    }
+
+    /// SQLite's own check of the whole vault: "ok", or what it found first.
+    package func integrityCheck() throws(VaultError) -> String {
+        let connection = try SQLiteConnection(path: self.configuration.path)
+        return try connection.text("PRAGMA integrity_check(1)", doing: "checking the vault") ?? ""
+    }
+
+    /// Says whether a vault can be served from this path at all.
+    ///
+    /// - Throws: `.networkFileSystem`, `.otherDaemon` and others that no waiting will cure.
+    package func checkPlace() throws(VaultError) {
+        do throws(VaultError) {
+            _ = try Preflight.run(self.configuration.path, busyTimeout: .milliseconds(100))
+        } catch {
+            switch error {
+            case .networkFileSystem: throw error
+            default: return
+            }
+        }
+    }
+
+    /// Waits for a mark at the newest state; never to be called on the capture's thread.
+    package func beginMark(timeout: Duration) throws(VaultError) -> Mark {
+        let box = Mutex<(result: Result<Mark, VaultError>?, isGivenUp: Bool)>((nil, false))
+        let ready = DispatchSemaphore(value: 0)
+        self.withMark { result in
+            let isLate = box.withLock { state in
+                state.result = result
+                return state.isGivenUp
+            }
+            if isLate, case .success(let mark) = result { mark.end() }
+            ready.signal()
+        }
+        let outcome = ready.wait(timeout: .now() + timeout.inSeconds)
+        let result = box.withLock { state in
+            state.isGivenUp = outcome == .timedOut && state.result == nil
+            return state.result
+        }
+        guard let result else { throw .timedOut("a mark") }
+        return try result.get()
+    }
+}
+
+extension PageMap {
+    /// The first 16 bytes of every page's hash, from page 1; zeros where a page is absent.
+    package var shortHashes: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Int(self.pageCount) * 16)
+        for number in 1..<self.pageCount + 1 {
+            let lanes = self[PageNumber(number)].lanes
+            for lane in [lanes.0, lanes.1] {
+                withUnsafeBytes(of: lane.littleEndian) { bytes.append(contentsOf: $0) }
+            }
+        }
+        return bytes
+    }
+}

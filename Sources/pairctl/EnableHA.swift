@@ -1,0 +1,64 @@
+import ArgumentParser
+import PairCore
+import PairWire
+
+struct EnableHA: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "enable-ha",
+        abstract: "Makes this node the pair's primary and the peer its secondary.",
+        discussion: """
+            If the peer serves now, it goes on until this node is in sync and then hands over. \
+            Refused when both sides hold changes that the other lacks, until you say which to give \
+            up: `--discard-peer-vault --confirm PEER` gives up the peer's, after archiving them.
+            """
+    )
+
+    @Flag(help: "Return only when the pair is protected.")
+    var wait = false
+
+    @Flag(help: "Archive the peer's vault and give up what only it holds.")
+    var discardPeerVault = false
+
+    @Option(help: ArgumentHelp("The node whose data is given up.", valueName: "node"))
+    var confirm: String?
+
+    @Flag(help: "Say what would be done, and change nothing.")
+    var dryRun = false
+
+    @OptionGroup var global: GlobalOptions
+
+    func validate() throws {
+        if self.confirm != nil, !self.discardPeerVault {
+            throw ValidationError("--confirm belongs to --discard-peer-vault")
+        }
+    }
+
+    func run() throws {
+        let command = ControlCommand.enableHA(
+            .init(
+                wait: self.wait,
+                discardPeerVault: self.discardPeerVault,
+                confirm: self.confirm
+            )
+        )
+        try self.global.run(
+            command,
+            OperationReport.self,
+            dryRun: self.dryRun,
+            waits: self.wait,
+            table: OperationReport.table
+        )
+    }
+}
+
+extension OperationReport {
+    /// Who is what now.
+    static func table(_ report: OperationReport) -> String {
+        """
+        Primary    \(report.primary ?? "-")
+        Secondary  \(report.secondary ?? "-")
+        Verdict    \(report.verdict.rawValue)
+
+        """
+    }
+}

@@ -1,0 +1,30 @@
+import ArgumentParser
+import PairWire
+
+struct PairRemove: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "remove",
+        abstract: "Ends the trust in the peer; HA must be off.",
+        discussion: """
+            Tells the peer if it can be reached. A node whose vault is read-only stays so until \
+            pairctl init --standalone.
+            """
+    )
+
+    @Flag(help: "Also destroy this node's own keys; it makes new ones.")
+    var wipeKeys = false
+
+    @Flag(help: "Say what would be done, and change nothing.")
+    var dryRun = false
+
+    @OptionGroup var global: GlobalOptions
+
+    func run() throws {
+        let outcome = try self.global.ask(
+            .pairRemove(.init(wipeKeys: self.wipeKeys)),
+            ControlNothing.self,
+            dryRun: self.dryRun
+        )
+        try outcome.end()
+    }
+}

@@ -1,0 +1,27 @@
+import ArgumentParser
+import PairCore
+import PairWire
+
+struct Tail: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "The archives of what a lost node had accepted alone.",
+        subcommands: [TailListing.self]
+    )
+}
+
+struct TailListing: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "Lists the archives that nobody has disposed of."
+    )
+
+    @OptionGroup var global: GlobalOptions
+
+    func run() throws {
+        try self.global.list(.tailList, TailList.self, \.tails) { tail in
+            "\(tail.id)  \(tail.at.minute) UTC  \(tail.node)  \(tail.from) to \(tail.to)  "
+                + "\(StatusText.counted(tail.transactions, "transaction"))  "
+                + StatusText.size(tail.bytes)
+        }
+    }
+}

@@ -1,0 +1,159 @@
+import Foundation
+import PairCore
+import PairLab
+import Testing
+
+extension EndToEnd {
+    @Suite("Whatever an application does with its vault", .timeLimit(.minutes(5)))
+    struct Vaults {
+        @Test(arguments: [512, 4096, 65_536])
+        func `arrives with every page size`(pageSize: Int) async throws {
+            try await LabPair.enabled(pageSize: pageSize) { lab in
+                let writer = LedgerWriter(try lab.application(.one))
+                try await writer.run(rate: nil, until: 1_000)
+
+                try await lab.expectEqual(atLeast: 1_000)
+                let size = try await lab.sql(.two, "PRAGMA page_size;")
+                #expect(size.lines == ["\(pageSize)"])
+            }
+        }
+
+        @Test(arguments: ["OFF", "NORMAL", "FULL", "EXTRA"])
+        func `arrives with every synchronous mode`(mode: String) async throws {
+            try await LabPair.enabled { lab in
+                let shell = try lab.application(.one)
+                _ = try await shell.run("PRAGMA synchronous = \(mode);")
+                try await LedgerWriter(shell).run(rate: nil, until: 1_000)
+
+                try await lab.expectEqual(atLeast: 1_000)
+            }
+        }
+
+        @Test func `arrives through storms of checkpoints`() async throws {
+            try await LabPair.enabled { lab in
+                let committed = try await lab.underLoad(rate: 1_000) { writer, _ in
+                    let storm = try lab.application(.one)
+                    for mode in ["PASSIVE", "FULL", "RESTART", "TRUNCATE"] {
+                        for _ in 0..<25 {
+                            _ = try await storm.run("PRAGMA wal_checkpoint(\(mode));")
+                        }
+                    }
+                    try await eventually("2,000 transactions are committed") {
+                        writer.committed >= 2_000
+                    }
+                }
+
+                try await lab.expectEqual(atLeast: committed)
+                #expect(lab.seedCount(.two) == 1)
+            }
+        }
+
+        @Test func `arrives through VACUUM, changes of the schema and large rows`() async throws {
+            try await LabPair.enabled { lab in
+                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 500)
+                let done = try await lab.sql(
+                    .one,
+                    """
+                    CREATE TABLE large (id INTEGER PRIMARY KEY, data BLOB);
+                    INSERT INTO large VALUES (1, randomblob(3000000)), (2, zeroblob(2000000));
+                    CREATE INDEX by_name ON credential (name);
+                    ALTER TABLE credential ADD COLUMN note TEXT;
+                    DELETE FROM large WHERE id = 1;
+                    VACUUM;
+                    CREATE VIEW newest AS SELECT max(id) AS id FROM credential;
+                    DROP TABLE large;
+                    VACUUM;
+                    """
+                )
+                #expect(done.status == 0, "\(done.errors)")
+
+                try await lab.expectEqual(atLeast: 500)
+                #expect(lab.seedCount(.two) == 1)
+            }
+        }
+
+        @Test func `is seeded while it is written to`() async throws {
+            try await LabPair.use { lab in
+                try await Ledger.make(
+                    in: lab,
+                    on: .one,
+                    more: """
+                        CREATE TABLE bulk (id INTEGER PRIMARY KEY, data BLOB);
+                        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 64)
+                          INSERT INTO bulk SELECT i, randomblob(1048576) FROM n;
+                        """
+                )
+                try await lab.pair()
+                let writer = LedgerWriter(try lab.application(.one))
+                async let writing: Void = writer.run(rate: 500)
+                try await eventually("the application writes") { writer.committed > 100 }
+                try await lab.enableHA(on: .one)
+                writer.stop()
+                try await writing
+
+                try await lab.expectEqual(atLeast: writer.committed)
+            }
+        }
+    }
+
+    @Suite("The gate", .timeLimit(.minutes(5)))
+    struct Gate {
+        private func expectRefused(_ lab: LabPair, _ when: String) async throws {
+            let answer = try await lab.sql(.two, "UPDATE counter SET value = -1;")
+            #expect(answer.status != 0, "the secondary accepted a write \(when)")
+            #expect(
+                answer.errors.contains("readonly") || answer.errors.contains("locked"),
+                "\(when): \(answer.errors)"
+            )
+        }
+
+        @Test func `refuses applications on the secondary, with and without a daemon`()
+            async throws
+        {
+            try await LabPair.enabled { lab in
+                try await self.expectRefused(lab, "while the daemon runs")
+                try await lab.kill(.two)
+                try await self.expectRefused(lab, "after kill -9 of the daemon")
+                try await lab.start(.two)
+                try await self.expectRefused(lab, "after the daemon came back")
+                try await lab.stop(.two)
+                try await self.expectRefused(lab, "after a clean stop")
+                try await lab.start(.two)
+                try await lab.protected()
+                try await self.expectRefused(lab, "when the pair is protected again")
+
+                try await lab.expectEqual(atLeast: 0)
+            }
+        }
+
+        @Test func `is open on the primary whatever happens to daemons`() async throws {
+            try await LabPair.enabled { lab in
+                let committed = try await lab.underLoad(rate: 200, readers: 1) { writer, _ in
+                    try await lab.kill(.two)
+                    try await lab.start(.two)
+                    try await lab.protected()
+                    try await lab.stop(.two)
+                    let goal = writer.committed + 100
+                    try await eventually("the application goes on") { writer.committed >= goal }
+                    try await lab.start(.two)
+                    try await lab.protected()
+                }
+
+                #expect(try await lab.status(.one).local.gate == .open)
+                #expect(try await lab.status(.two).local.gate == .closed)
+                try await lab.expectEqual(atLeast: committed)
+            }
+        }
+
+        @Test func `lets applications read on the secondary as before`() async throws {
+            try await LabPair.enabled { lab in
+                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 100)
+                try await lab.waitApplied(on: .one)
+                try await lab.kill(.two)
+
+                let view = try Ledger.View(try await lab.sql(.two, Ledger.look).lines)
+                #expect(view.isConsistent && view.counter == 100, "\(view)")
+            }
+        }
+    }
+}

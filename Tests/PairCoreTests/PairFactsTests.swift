@@ -1,0 +1,261 @@
+import PairCore
+import Testing
+
+@Suite("PairFacts: what the pair is worth, and what to type next")
+struct PairFactsTests {
+    /// One row of the table: who and what this node is, what else is known, and the verdict.
+    struct Row: Sendable, CustomTestStringConvertible {
+        var role: Role
+        var state: NodeState
+        var gate: GateState
+        var change: @Sendable (inout PairFacts) -> Void = { _ in }
+        var verdict: Verdict
+        var saying: String?
+
+        var testDescription: String {
+            "\(self.role) \(self.state.rawValue) \(self.gate): \(self.verdict)"
+        }
+    }
+
+    static let withoutRole: [Row] = [
+        Row(
+            role: .none,
+            state: .unpaired,
+            gate: .unmanaged,
+            verdict: .unpaired,
+            saying: "this node has no peer"
+        ),
+        Row(
+            role: .none,
+            state: .paired,
+            gate: .unmanaged,
+            verdict: .unpaired,
+            saying: "HA has never been on"
+        ),
+        Row(
+            role: .none,
+            state: .parked,
+            gate: .closed,
+            verdict: .down,
+            saying: "this node serves nothing (parked)"
+        ),
+        Row(
+            role: .none,
+            state: .seeding,
+            gate: .closed,
+            verdict: .down,
+            saying: "this node serves nothing (seeding)"
+        ),
+        Row(role: .standalone, state: .serving, gate: .open, verdict: .standalone),
+    ]
+
+    static let ofThePrimary: [Row] = [
+        Row(role: .primary, state: .streaming, gate: .open, verdict: .protected),
+        Row(
+            role: .primary,
+            state: .streaming,
+            gate: .closed,
+            verdict: .down,
+            saying: "the primary's gate is closed (streaming)"
+        ),
+        Row(
+            role: .primary,
+            state: .fenced,
+            gate: .closed,
+            verdict: .down,
+            saying: "the primary's gate is closed (fenced)"
+        ),
+        Row(
+            role: .primary,
+            state: .alone,
+            gate: .open,
+            change: { $0.silence = .seconds(61) },
+            verdict: .unprotected,
+            saying: "nyc-1 is not connected for 61 s"
+        ),
+        Row(
+            role: .primary,
+            state: .alone,
+            gate: .open,
+            change: { $0.silence = nil },
+            verdict: .unprotected,
+            saying: "nyc-1 is not connected"
+        ),
+        Row(
+            role: .primary,
+            state: .streaming,
+            gate: .open,
+            change: { $0.equalSince = nil },
+            verdict: .unprotected,
+            saying: "nyc-1 has no complete copy yet"
+        ),
+        Row(
+            role: .primary,
+            state: .streaming,
+            gate: .open,
+            change: { $0.unacknowledgedFor = .seconds(10) },
+            verdict: .protected
+        ),
+        Row(
+            role: .primary,
+            state: .streaming,
+            gate: .open,
+            change: { $0.unacknowledgedFor = .milliseconds(10_001) },
+            verdict: .unprotected,
+            saying: "nyc-1 has not acknowledged anything for 10 s"
+        ),
+        Row(
+            role: .primary,
+            state: .streaming,
+            gate: .open,
+            change: { $0.equalSince = .milliseconds(10_001) },
+            verdict: .unprotected,
+            saying: "the copies were last known to be equal 10 s ago"
+        ),
+        Row(
+            role: .primary,
+            state: .streaming,
+            gate: .open,
+            change: { $0.lastVerifyFailed = true },
+            verdict: .degraded,
+            saying: "the last verify found a difference"
+        ),
+    ]
+
+    static let ofTheSecondary: [Row] = [
+        Row(role: .secondary, state: .streaming, gate: .closed, verdict: .protected),
+        Row(
+            role: .secondary,
+            state: .streaming,
+            gate: .closed,
+            change: { $0.peerGate = .closed },
+            verdict: .down,
+            saying: "the gate of nyc-1 is closed"
+        ),
+        Row(
+            role: .secondary,
+            state: .streaming,
+            gate: .closed,
+            change: { $0.peerGate = nil },
+            verdict: .down,
+            saying: "the gate of nyc-1 is closed"
+        ),
+        Row(
+            role: .secondary,
+            state: .streaming,
+            gate: .closed,
+            change: { $0.equalSince = nil },
+            verdict: .unprotected,
+            saying: "ams-1 has no complete copy yet"
+        ),
+        Row(
+            role: .secondary,
+            state: .suspect,
+            gate: .closed,
+            change: { $0.silence = .seconds(150) },
+            verdict: .degraded,
+            saying: "nyc-1 is silent for 2 min"
+        ),
+        Row(
+            role: .secondary,
+            state: .suspect,
+            gate: .closed,
+            change: { $0.silence = .seconds(421) },
+            verdict: .down,
+            saying: "nothing heard from nyc-1 for 7 min"
+        ),
+        Row(
+            role: .secondary,
+            state: .seeding,
+            gate: .closed,
+            verdict: .unprotected,
+            saying: "the whole copy is still being taken"
+        ),
+        Row(
+            role: .secondary,
+            state: .catchingUp,
+            gate: .closed,
+            verdict: .unprotected,
+            saying: "this node is still catching up"
+        ),
+        Row(
+            role: .secondary,
+            state: .failed,
+            gate: .closed,
+            verdict: .unprotected,
+            saying: "ams-1 does not follow nyc-1 (failed)"
+        ),
+        Row(
+            role: .secondary,
+            state: .lookingForPeer,
+            gate: .closed,
+            change: { $0.peerGate = nil },
+            verdict: .down,
+            saying: "ams-1 does not follow nyc-1 (looking-for-peer)"
+        ),
+    ]
+
+    @Test(arguments: withoutRole + ofThePrimary + ofTheSecondary)
+    func `follow the table`(row: Row) {
+        var facts = Self.healthy(row.role, row.state, row.gate)
+        row.change(&facts)
+
+        let judgement = facts.judgement
+
+        #expect(judgement.verdict == row.verdict)
+        #expect(judgement.reasons == (row.saying.map { [$0] } ?? []))
+    }
+
+    @Test func `put what stands in the way first`() {
+        var facts = Self.healthy(.primary, .alone, .open)
+        facts.troubles = ["disk nearly full"]
+
+        #expect(facts.judgement.reasons == ["disk nearly full", "nyc-1 is not connected for 1 s"])
+    }
+
+    @Test func `name the command that helps`() {
+        var damaged = Self.healthy(.primary, .streaming, .open)
+        damaged.lastVerifyFailed = true
+
+        #expect(Self.healthy(.primary, .streaming, .open).judgement.next == nil)
+        #expect(damaged.judgement.next == "pairctl verify --full")
+        #expect(
+            Self.healthy(.primary, .alone, .open).judgement.next
+                == "on nyc-1: systemctl status paird"
+        )
+        #expect(
+            Self.healthy(.none, .paired, .unmanaged).judgement.next?.hasPrefix("pairctl enable-ha")
+                == true
+        )
+    }
+
+    @Test func `speak of the peer when its name is not known`() {
+        var facts = Self.healthy(.primary, .alone, .open)
+        facts.names.peer = nil
+        facts.silence = nil
+
+        #expect(facts.judgement.reasons == ["the peer is not connected"])
+    }
+
+    @Test(arguments: zip(Verdict.allCases, [0, 0, 1, 2, 2, 2, 1] as [Int32]))
+    func `end pairctl status with the verdict's exit code`(verdict: Verdict, code: Int32) {
+        #expect(verdict.exitCode == code)
+    }
+
+    /// A pair in which everything is well, as `ams-1` sees it.
+    private static func healthy(_ role: Role, _ state: NodeState, _ gate: GateState) -> PairFacts {
+        PairFacts(
+            role: role,
+            state: state,
+            gate: gate,
+            names: .init(local: "ams-1", peer: "nyc-1"),
+            silence: .seconds(1),
+            timeout: .seconds(840),
+            equalSince: .seconds(1),
+            unacknowledgedFor: .zero,
+            peerGate: .open,
+            troubles: [],
+            lastVerifyFailed: false
+        )
+    }
+}
