@@ -184,7 +184,10 @@ extension Failover {
 
     /// When the next tick has something to do, on ``FailoverClock/longest``.
     var nextDuePrimary: Duration {
-        guard case .serving = self.primary.stage else { return self.clock.longest }
+        // An operation goes on as soon as its condition is met.
+        guard case .serving = self.primary.stage, self.record.operation == nil else {
+            return self.clock.longest
+        }
         var due = self.primary.nextProbe
         if self.link.peerHeartbeatNonce != .none, self.isHeeded {
             due = min(due, self.primary.nextHeartbeat)

@@ -4,9 +4,10 @@ import Testing
 
 @Suite("Two nodes under every fault")
 struct SafetyTests {
-    /// Seeds that broke a promise once, with the sentence that says how.
+    /// Seeds that each broke a promise once; the sentence says how.
     ///
-    /// A changed draw changes a seed's history, so these are company for the directed tests.
+    /// A changed draw changes a seed's history, so
+    /// these are company for the directed tests, not a substitute.
     static let regressions: [UInt64] = [
         126,  // 2026-11-22: enable-ha acted on an old word of the peer, and both served.
         74,  // 2026-11-22: a primary waited for the answer of a secondary that it had never armed.
@@ -46,7 +47,10 @@ struct SafetyTests {
         try fast.run()
         try slow.run()
 
-        #expect(fast.transcript == slow.transcript)
+        let pairs = zip(fast.transcript ?? [], slow.transcript ?? [])
+        let difference = pairs.first { $0 != $1 }
+        #expect(difference == nil, "\(String(describing: difference))")
+        #expect(fast.transcript?.count == slow.transcript?.count)
         #expect(fast.statistics.happenings < slow.statistics.happenings)
     }
 }
