@@ -144,7 +144,7 @@ let package = Package(
         .executableTarget(
             name: "pair-bench",
             dependencies: [
-                "PairLab", "CSQLite",
+                "PairCore", "PairLab", "CSQLite",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],

@@ -69,17 +69,13 @@ extension Failover {
         }
     }
 
-    /// A node outside the pair speaks while it wants something, and otherwise as seldom as a
-    /// heartbeat: a verb that is typed hours after pairing must find the peer reachable.
+    /// A node that is not in the pair keeps in touch with its peer: HA can be switched on only while
+    /// each knows what the other is.
     private mutating func probe() {
-        guard self.timeToProbe <= .zero else { return }
+        let isEager = self.link.request != nil || self.record.operation != nil
+        guard isEager || self.clock.longest >= self.nextIdleProbe else { return }
+        self.nextIdleProbe = self.clock.longest + self.timing.heartbeat / 2
         self.state(asProbe: true)
-    }
-
-    private var timeToProbe: Duration {
-        guard self.record.peer != nil else { return .seconds(1 << 20) }
-        guard self.link.request == nil, self.record.operation == nil else { return .zero }
-        return self.timing.heartbeat - self.peerSilence
     }
 
     /// This node did not run, or a clock of it jumped: its reading of time proves nothing.
@@ -94,7 +90,9 @@ extension Failover {
         let left: Duration =
             switch self.state {
             case .starting, .failed: .seconds(1 << 20)
-            case .idle, .standalone: self.timeToProbe
+            case .idle, .standalone:
+                self.link.request != nil || self.record.operation != nil
+                    ? .zero : self.nextIdleProbe - self.clock.longest
             case .primary: self.nextDuePrimary - self.clock.longest
             case .secondary: self.nextDueSecondary - self.clock.shortest
             }

@@ -53,6 +53,8 @@ package struct Failover: Sendable {
     package internal(set) var lastEvent: Instant?
     /// The operations of which this node owes its operator the end.
     var awaited: [Request] = []
+    /// Of a node outside the pair, on ``FailoverClock/longest``.
+    var nextIdleProbe: Duration = .zero
     var wallSeconds: Int64 = 0
     var effects: [Effect] = []
     package let configuration: Configuration

@@ -42,17 +42,7 @@ package struct Daemon: Sendable {
                 creatingMissingKeys: keeper.current.peer == nil
             )
         }
-        let vault = try Self.attempt(1) {
-            try Vault(
-                Vault.Configuration(
-                    path: configuration.vaultPath,
-                    logDirectory: configuration.stateDirectory + "/log",
-                    stateDirectory: configuration.stateDirectory,
-                    retentionBytes: Int(clamping: configuration.logRetention.byteCount),
-                    retentionAge: configuration.logRetention.age
-                )
-            )
-        }
+        let vault = try Self.attempt(1) { try Vault(Self.vaultConfiguration(configuration)) }
         try Self.attempt(78) { try vault.checkPlace() }
         let archives = try Self.attempt(1) {
             try ArchiveStore(directory: configuration.stateDirectory + "/tails")
@@ -132,6 +122,18 @@ package struct Daemon: Sendable {
         )
         try await services.run()
         try await self.group.shutdownGracefully()
+    }
+
+    private static func vaultConfiguration(
+        _ configuration: Configuration
+    ) -> Vault.Configuration {
+        Vault.Configuration(
+            path: configuration.vaultPath,
+            logDirectory: configuration.stateDirectory + "/log",
+            stateDirectory: configuration.stateDirectory,
+            retentionBytes: Int(clamping: configuration.logRetention.byteCount),
+            retentionAge: configuration.logRetention.age
+        )
     }
 
     /// The gate files stand beside the control socket.

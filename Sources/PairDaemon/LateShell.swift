@@ -37,34 +37,30 @@ final class LateShell: Sendable {
         )
     }
 
-    /// Checks the signature before anything of the bytes is believed.
-    private func takeHeartbeat(_ payload: [UInt8], _ shell: NodeShell) {
+    /// Takes bytes and the 64 bytes of their signature; nothing is believed before that is right.
+    private func takeSigned(_ payload: [UInt8], isHeartbeat: Bool, _ shell: NodeShell) {
         let record = shell.keeper.current
-        guard let peer = record.peer, let key = SigningKey(peer.signingKey),
-            payload.count == HeartbeatCodec.byteCount + 64
+        guard let peer = record.peer, let key = SigningKey(peer.signingKey), payload.count > 64
         else { return shell.post(.heartbeatRejected(reason: "malformed")) }
-        let bytes = Array(payload[..<HeartbeatCodec.byteCount])
-        guard
-            key.verifies(
-                signature: Array(payload[HeartbeatCodec.byteCount...]),
-                of: bytes
-            )
-        else {
+        let bytes = Array(payload.dropLast(64))
+        guard key.verifies(signature: Array(payload.suffix(64)), of: bytes) else {
             return shell.post(.heartbeatRejected(reason: "signature"))
         }
-        let codec = HeartbeatCodec(
-            pair: peer.pair,
-            sender: peer.node,
-            receiver: record.identity.node
-        )
-        do throws(HeartbeatError) {
-            shell.post(.heartbeat(try codec.decode(bytes)))
-        } catch {
-            switch error {
-            case .unknownVersion: shell.post(.heartbeatRejected(reason: "version"))
-            case .notForThisNode: shell.post(.heartbeatRejected(reason: "foreign"))
-            case .malformed: shell.post(.heartbeatRejected(reason: "malformed"))
+        let own = record.identity.node
+        do {
+            if isHeartbeat {
+                let codec = HeartbeatCodec(pair: peer.pair, sender: peer.node, receiver: own)
+                shell.post(.spoken(.heartbeat(try codec.decode(bytes))))
+            } else {
+                let codec = StatementCodec(pair: peer.pair, sender: peer.node, receiver: own)
+                shell.post(.spoken(.statement(try codec.decode(bytes))))
             }
+        } catch HeartbeatError.unknownVersion, StatementError.unknownVersion {
+            shell.post(.heartbeatRejected(reason: "version"))
+        } catch HeartbeatError.notForThisNode, StatementError.notForThisNode {
+            shell.post(.heartbeatRejected(reason: "foreign"))
+        } catch {
+            shell.post(.heartbeatRejected(reason: "malformed"))
         }
     }
 
@@ -77,14 +73,19 @@ final class LateShell: Sendable {
                 guard let kind = ControlMessage.Kind(rawValue: type) else {
                     throw .outOfRange(field: "message type", value: UInt64(type))
                 }
-                shell.post(.heard(try ControlMessage(kind: kind, payload: payload[...])))
+                let message = try ControlMessage(kind: kind, payload: payload[...])
+                if case .statement(let signed) = message {
+                    self.takeSigned(signed, isHeartbeat: false, shell)
+                } else {
+                    shell.post(.heard(message))
+                }
             case .log:
                 guard let kind = LogMessage.Kind(rawValue: type) else {
                     throw .outOfRange(field: "message type", value: UInt64(type))
                 }
                 let message = try LogMessage(kind: kind, payload: payload[...])
                 if !shell.router.receive(message, on: connection) { connection.close() }
-            case .heartbeat: self.takeHeartbeat(payload, shell)
+            case .heartbeat: self.takeSigned(payload, isHeartbeat: true, shell)
             case .pair: break
             }
         } catch {

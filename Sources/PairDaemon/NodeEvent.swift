@@ -12,7 +12,7 @@ enum NodeEvent: Sendable {
     case linkRefused(source: String, reason: String)
     case heard(ControlMessage)
     /// The signature, the pair and both nodes were right.
-    case heartbeat(Heartbeat)
+    case spoken(PeerMessage)
     case heartbeatRejected(reason: String)
     /// The bytes were no message; nothing of them is used.
     case garbled(reason: String)

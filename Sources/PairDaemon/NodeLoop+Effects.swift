@@ -58,8 +58,23 @@ extension NodeLoop {
 
     private func send(_ message: PeerMessage) {
         switch message {
-        case .statement(let statement): self.say(.statement(statement))
+        case .statement(let statement): self.send(statement)
         case .heartbeat(let heartbeat): self.send(heartbeat)
+        }
+    }
+
+    private func send(_ statement: Statement) {
+        guard self.controlLink != nil, let peer = self.record.peer else { return }
+        let codec = StatementCodec(
+            pair: peer.pair,
+            sender: self.record.identity.node,
+            receiver: peer.node
+        )
+        let bytes = codec.encode(statement)
+        do {
+            self.say(.statement(signed: bytes + (try self.shell.identity.sign(bytes))))
+        } catch {
+            self.shell.log.emit(.storageError, level: .critical, "signing a statement: \(error)")
         }
     }
 
@@ -82,10 +97,11 @@ extension NodeLoop {
         }
     }
 
-    func hear(_ heartbeat: Heartbeat) {
+    func hear(_ message: PeerMessage) {
         self.markHeard()
-        self.shell.metrics.count("heartbeats_received_total")
-        self.tell(.received(.heartbeat(heartbeat), fresh: .random))
+        if case .heartbeat = message { self.shell.metrics.count("heartbeats_received_total") }
+        self.tell(.received(message, fresh: .random))
+        self.askThoseUnheard()
     }
 
     // MARK: Operators

@@ -49,9 +49,8 @@ extension NodeLoop {
         self.markHeard()
         switch message {
         case .presence(let presence): self.takePresence(presence)
-        case .statement(let statement):
-            self.tell(.received(.statement(statement), fresh: .random))
-            self.askThoseUnheard()
+        // Checked and decoded on its way here.
+        case .statement: break
         case .forward(let id, let request): self.carryOutForPeer(id, request)
         case .forwarded(let id, let line, let isLast):
             self.takeForwarded(id, line, isLast: isLast)
@@ -129,6 +128,5 @@ extension NodeLoop {
             return
         }
         self.presence = presence
-        self.askThoseUnheard()
     }
 }

@@ -104,7 +104,7 @@ final class NodeLoop {
         case .linkDown(let connection, let reason): self.linkDown(connection, reason)
         case .linkRefused(let source, let reason): self.reportRefusal(of: source, reason)
         case .heard(let message): self.hear(message)
-        case .heartbeat(let heartbeat): self.hear(heartbeat)
+        case .spoken(let message): self.hear(message)
         case .heartbeatRejected(let reason):
             self.shell.metrics.count("heartbeats_rejected_total", labels: #"reason="\#(reason)""#)
             self.shell.log.emit(.heartbeatRejected, level: .warning, reason)

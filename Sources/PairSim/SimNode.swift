@@ -61,7 +61,7 @@ package struct SimNode: Sendable {
 package enum Packet: Sendable {
     /// The bytes of a heartbeat, as they go over the wire.
     case heartbeat([UInt8])
-    case statement(Statement)
+    case statement([UInt8])
     case logRequest(Epoch, from: Position)
     case log(Epoch, after: Position, [SimTransaction])
     case logReceipt(Epoch, Position)

@@ -8,16 +8,21 @@ extension Simulation {
         switch message {
         case .heartbeat(let heartbeat):
             self.transmit(.heartbeat(self.codec(from: bit).encode(heartbeat)), from: bit)
-        case .statement(let statement): self.transmit(.statement(statement), from: bit)
+        case .statement(let statement):
+            self.transmit(.statement(self.statementCodec(from: bit).encode(statement)), from: bit)
         }
     }
 
+    private static func id(_ bit: NodeBit) -> NodeID {
+        NodeID(high: 7, low: UInt64(bit.rawValue))
+    }
+
     private func codec(from bit: NodeBit) -> HeartbeatCodec {
-        HeartbeatCodec(
-            pair: self.pair,
-            sender: NodeID(high: 7, low: UInt64(bit.rawValue)),
-            receiver: NodeID(high: 7, low: UInt64(bit.other.rawValue))
-        )
+        HeartbeatCodec(pair: self.pair, sender: Self.id(bit), receiver: Self.id(bit.other))
+    }
+
+    private func statementCodec(from bit: NodeBit) -> StatementCodec {
+        StatementCodec(pair: self.pair, sender: Self.id(bit), receiver: Self.id(bit.other))
     }
 
     /// Loses, delays, repeats and overtakes, as it likes.
@@ -69,15 +74,15 @@ extension Simulation {
                 let heartbeat = try self.codec(from: bit.other).decode(bytes)
                 self.tell(bit, .received(.heartbeat(heartbeat), fresh: self.freshNonce()))
             } catch {
-                self.violation = Violation(
-                    seed: self.scenario.seed,
-                    time: self.now,
-                    checker: "HeartbeatCodec",
-                    text: "\(error)"
-                )
+                self.fail("HeartbeatCodec", "\(error)")
             }
-        case .statement(let statement):
-            self.tell(bit, .received(.statement(statement), fresh: self.freshNonce()))
+        case .statement(let bytes):
+            do {
+                let statement = try self.statementCodec(from: bit.other).decode(bytes)
+                self.tell(bit, .received(.statement(statement), fresh: self.freshNonce()))
+            } catch {
+                self.fail("StatementCodec", "\(error)")
+            }
         case .logRequest(let epoch, let position): self.requestLog(epoch, position, at: bit)
         case .log(let epoch, let position, let transactions):
             self.apply(epoch, after: position, transactions, on: bit)

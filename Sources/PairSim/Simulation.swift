@@ -203,6 +203,15 @@ package struct Simulation {
         }
     }
 
+    mutating func fail(_ checker: String, _ text: String) {
+        self.violation = Violation(
+            seed: self.scenario.seed,
+            time: self.now,
+            checker: checker,
+            text: text
+        )
+    }
+
     mutating func note(_ text: @autoclosure () -> String) {
         guard self.transcript != nil else { return }
         self.transcript?.append("\(self.now.clockText) \(text())")

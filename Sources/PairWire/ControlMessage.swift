@@ -3,8 +3,9 @@ package import PairCore
 /// What the nodes say on the control connection.
 package enum ControlMessage: Hashable, Sendable {
     case presence(Presence)
-    /// Everything that the procedures of the pair are made of.
-    case statement(Statement)
+    /// Everything that the procedures of the pair are made of: `StatementCodec`'s bytes and the
+    /// sender's signature over them.
+    case statement(signed: [UInt8])
     /// An operator's request, typed on the sender and carried out by the receiver.
     case forward(id: UInt64, request: [UInt8])
     /// One line of the answer; the last one is marked.
@@ -33,7 +34,7 @@ extension ControlMessage {
         var writer = ByteWriter()
         switch self {
         case .presence(let presence): writer.presence(presence)
-        case .statement(let statement): writer.statement(statement)
+        case .statement(let signed): return signed
         case .forward(let id, let request):
             writer.u64(id)
             writer.block(request)
@@ -52,7 +53,9 @@ extension ControlMessage {
         var reader = ByteReader(payload)
         switch kind {
         case .presence: self = .presence(try reader.presence())
-        case .statement: self = .statement(try reader.statement())
+        case .statement:
+            self = .statement(signed: Array(payload))
+            return
         case .forward:
             self = .forward(
                 id: try reader.u64("request id"),

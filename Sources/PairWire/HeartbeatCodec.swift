@@ -33,8 +33,8 @@ package struct HeartbeatCodec: Sendable {
             (heartbeat.gateIsOpen ? 1 : 0) | (heartbeat.isArmed ? 2 : 0)
                 | (heartbeat.isSuspended ? 4 : 0)
         )
-        writer.u8(Self.number(of: heartbeat.role, in: Self.roles))
-        writer.u8(Self.number(of: heartbeat.state, in: Self.states))
+        writer.number(of: heartbeat.role, in: WireLists.roles)
+        writer.number(of: heartbeat.state, in: WireLists.states)
         for id in [
             (self.pair.high, self.pair.low), (self.sender.high, self.sender.low),
             (self.receiver.high, self.receiver.low),
@@ -51,7 +51,7 @@ package struct HeartbeatCodec: Sendable {
         writer.big(heartbeat.durable.rawValue)
         writer.big(heartbeat.digest.lanes)
         writer.big(UInt64(max(0, heartbeat.policy.timeout / .milliseconds(1))))
-        writer.u8(Self.number(of: heartbeat.policy.failover, in: Self.policies))
+        writer.number(of: heartbeat.policy.failover, in: WireLists.policies)
         writer.u32(0)
         writer.big((0, 0, 0, 0))
         writer.big((0, 0, 0, 0))
@@ -83,8 +83,8 @@ package struct HeartbeatCodec: Sendable {
         }
         let flags = try reader.u8("flags")
         guard flags < 8 else { throw ByteError.outOfRange(field: "flags", value: UInt64(flags)) }
-        let role = try Self.value(reader.u8("role"), in: Self.roles, "role")
-        let state = try Self.value(reader.u8("state"), in: Self.states, "state")
+        let role = try reader.value(in: WireLists.roles, "role")
+        let state = try reader.value(in: WireLists.states, "state")
         let pair = PairID(high: try reader.big("pair"), low: try reader.big("pair"))
         let sender = NodeID(high: try reader.big("sender"), low: try reader.big("sender"))
         let receiver = NodeID(high: try reader.big("receiver"), low: try reader.big("receiver"))
@@ -106,7 +106,7 @@ package struct HeartbeatCodec: Sendable {
         guard timeout <= 600_000_000 else {
             throw ByteError.outOfRange(field: "timeout", value: timeout)
         }
-        let policy = try Self.value(reader.u8("policy"), in: Self.policies, "policy")
+        let policy = try reader.value(in: WireLists.policies, "policy")
         _ = try reader.u32("disk probe age")
         _ = try reader.lanes("configuration digest")
         _ = try reader.lanes("audit head")
@@ -131,33 +131,6 @@ package struct HeartbeatCodec: Sendable {
             nonce: Nonce(nonce.0, nonce.1, nonce.2, nonce.3),
             wallSeconds: wall / 1000
         )
-    }
-
-    // The order of these lists is the wire's: only ever add at the end.
-    private static let roles: [Role] = [.none, .primary, .secondary, .standalone]
-    private static let policies: [FailoverPolicy] = [.available, .strict, .manual]
-    private static let states: [NodeState] = [
-        .starting, .failed, .quarantined, .unpaired, .paired, .parked, .seeding, .serving,
-        .streaming, .alone, .draining, .inDoubt, .fenced, .lookingForPeer, .catchingUp, .suspect,
-        .promoting, .superseded, .hold,
-    ]
-
-    private static func number<Value: Equatable>(of value: Value, in list: [Value]) -> UInt8 {
-        guard let index = list.firstIndex(of: value) else {
-            preconditionFailure("\(value) has no number on the wire")
-        }
-        return UInt8(index)
-    }
-
-    private static func value<Value>(
-        _ number: UInt8,
-        in list: [Value],
-        _ field: ByteError.StaticName
-    ) throws(ByteError) -> Value {
-        guard number < list.count else {
-            throw .outOfRange(field: field, value: UInt64(number))
-        }
-        return list[Int(number)]
     }
 }
 

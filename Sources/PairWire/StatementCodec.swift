@@ -1,234 +1,221 @@
 package import PairCore
 
-// A statement on the wire: fixed order, every length checked, little-endian (PairCore's
-// `ByteWriter`). It travels inside the pinned TLS session of the control connection.
+/// The bytes of a statement, exactly as they are signed.
+///
+/// Little-endian, in the order of the fields of ``PairCore/Statement``; an optional is a byte 0 or 1
+/// before it, a list a u16 count before it. "paird-st\0v1" and a zero byte come first, then pair,
+/// sender and receiver, which must be the reader's. Every enumeration is a number of a list below
+/// that only ever grows at its end. Lists are bounded, so that a statement never exceeds the limit of
+/// the control connection's envelopes.
+package struct StatementCodec: Sendable {
+    package static let longestLineage = 512
+    private static let longestAborted = 64
+    private static let longestText = 256
+    private static let magic: [UInt8] = Array("paird-st\0v1".utf8) + [0]
 
-extension ByteWriter {
-    package mutating func statement(_ statement: Statement) {
-        self.u64(statement.number.incarnation)
-        self.u64(statement.number.n)
-        self.nonce(statement.nonce)
-        self.nonce(statement.echo)
-        self.nonce(statement.heartbeatNonce)
-        self.bool(statement.isProbe)
-        self.u64(statement.epoch.rawValue)
-        self.text(statement.role.rawValue)
-        self.text(statement.state.rawValue)
-        self.text(statement.right.rawValue)
-        self.bool(statement.arming.isArmed)
-        self.u64(statement.arming.generation)
-        self.u64(statement.arming.revoked)
-        self.bool(statement.gateIsOpen)
-        self.bool(statement.gateWasOpen)
-        self.lineage(statement.lineage)
-        self.position(statement.position)
-        self.bool(statement.hasVault)
-        self.bool(statement.isSeeding)
-        self.bool(statement.isSuspended)
-        self.bool(statement.relinquish != nil)
-        if let relinquish = statement.relinquish { self.relinquish(relinquish) }
-        self.bool(statement.operation != nil)
-        if let operation = statement.operation { self.operation(operation) }
-        self.u8(UInt8(min(statement.aborted.count, 64)))
-        for operation in statement.aborted.suffix(64) { self.identifier(operation) }
-        self.bool(statement.request != nil)
-        if let request = statement.request { self.request(request) }
-        self.bool(statement.offer != nil)
-        if let offer = statement.offer { self.offer(offer) }
-        self.text(statement.policy.failover.rawValue)
-        self.duration(statement.policy.timeout)
+    package let pair: PairID
+    package let sender: NodeID
+    package let receiver: NodeID
+
+    package init(pair: PairID, sender: NodeID, receiver: NodeID) {
+        self.pair = pair
+        self.sender = sender
+        self.receiver = receiver
     }
 
-    mutating func nonce(_ nonce: Nonce) {
-        self.u64(nonce.lanes.0)
-        self.u64(nonce.lanes.1)
-        self.u64(nonce.lanes.2)
-        self.u64(nonce.lanes.3)
+    package func encode(_ statement: Statement) -> [UInt8] {
+        var writer = ByteWriter(reserving: 1024)
+        writer.bytes(Self.magic)
+        writer.identifier(self.pair)
+        writer.identifier(self.sender)
+        writer.identifier(self.receiver)
+        writer.u64(statement.number.incarnation)
+        writer.u64(statement.number.n)
+        writer.nonce(statement.nonce)
+        writer.nonce(statement.echo)
+        writer.nonce(statement.heartbeatNonce)
+        writer.bool(statement.isProbe)
+        writer.u64(statement.epoch.rawValue)
+        writer.number(of: statement.role, in: WireLists.roles)
+        writer.number(of: statement.state, in: WireLists.states)
+        writer.number(of: statement.right, in: WireLists.rights)
+        writer.bool(statement.arming.isArmed)
+        writer.u64(statement.arming.generation)
+        writer.u64(statement.arming.revoked)
+        writer.bool(statement.gateIsOpen)
+        writer.bool(statement.gateWasOpen)
+        writer.u16(UInt16(statement.lineage.entries.count))
+        for entry in statement.lineage.entries { writer.entry(entry) }
+        writer.position(statement.position)
+        writer.bool(statement.hasVault)
+        writer.bool(statement.isSeeding)
+        writer.bool(statement.isSuspended)
+        writer.optional(statement.relinquish) { writer, relinquish in
+            writer.identifier(relinquish.operation)
+            writer.position(relinquish.position)
+            writer.u8(relinquish.successor.rawValue)
+        }
+        writer.optional(statement.operation) { writer, operation in
+            writer.identifier(operation.id)
+            writer.u8(operation.verb.rawValue)
+            writer.u8(operation.step)
+            writer.text(operation.by)
+            writer.i64(operation.since)
+        }
+        writer.u16(UInt16(statement.aborted.count))
+        for id in statement.aborted { writer.identifier(id) }
+        writer.optional(statement.request) { $0.request($1) }
+        writer.optional(statement.offer) { $0.offer($1) }
+        writer.number(of: statement.policy.failover, in: WireLists.policies)
+        writer.milliseconds(statement.policy.timeout)
+        return writer.bytes
     }
 
-    private mutating func relinquish(_ relinquish: NodeRecord.Relinquish) {
-        self.identifier(relinquish.operation)
-        self.position(relinquish.position)
-        self.u8(relinquish.successor.rawValue)
-    }
-
-    private mutating func operation(_ operation: NodeRecord.Operation) {
-        self.identifier(operation.id)
-        self.u8(operation.verb.rawValue)
-        self.u8(operation.step)
-        self.text(operation.by, limit: 256)
-        self.i64(operation.since)
-    }
-
-    private mutating func request(_ request: Request) {
-        self.identifier(request.id)
-        self.text(request.by, limit: 256)
-        switch request.verb {
-        case .enableHA(let isDiscarding):
-            self.u8(1)
-            self.bool(isDiscarding)
-        case .disableHA(let isForced):
-            self.u8(2)
-            self.bool(isForced)
-        case .switchover: self.u8(3)
-        case .promote(let isForced):
-            self.u8(4)
-            self.bool(isForced)
-        case .suspend(let duration):
-            self.u8(5)
-            self.duration(duration)
-        case .resume: self.u8(6)
-        case .standalone: self.u8(7)
+    package func decode(_ bytes: [UInt8]) throws(StatementError) -> Statement {
+        do {
+            return try self.read(bytes)
+        } catch let error as StatementError {
+            throw error
+        } catch let error as ByteError {
+            throw .malformed(error)
+        } catch {
+            throw .malformed(.outOfRange(field: "statement", value: 0))
         }
     }
 
-    private mutating func offer(_ offer: RejoinOffer) {
-        switch offer.rejoin {
-        case .seed: self.u8(1)
-        case .stream: self.u8(2)
-        case .fastForward: self.u8(3)
-        case .delta(let isSealing): self.u8(isSealing ? 5 : 4)
-        case .undoTail: self.u8(6)
+    private func read(_ bytes: [UInt8]) throws -> Statement {
+        var reader = ByteReader(bytes)
+        guard try reader.bytes(Self.magic.count, "magic").elementsEqual(Self.magic) else {
+            throw StatementError.unknownVersion
         }
-        self.optionalPosition(offer.fork)
-        self.u64(offer.incarnation)
-        self.position(offer.position)
-    }
-}
-
-extension ByteReader {
-    package mutating func statement() throws(ByteError) -> Statement {
-        Statement(
+        guard try reader.identifier(PairID.self, "pair") == self.pair,
+            try reader.identifier(NodeID.self, "sender") == self.sender,
+            try reader.identifier(NodeID.self, "receiver") == self.receiver
+        else { throw StatementError.notForThisNode }
+        let statement = Statement(
             number: MessageNumber(
-                incarnation: try self.u64("incarnation"),
-                n: try self.u64("number")
+                incarnation: try reader.u64("incarnation"),
+                n: try reader.u64("n")
             ),
-            nonce: try self.nonce("nonce"),
-            echo: try self.nonce("echo"),
-            heartbeatNonce: try self.nonce("heartbeat nonce"),
-            isProbe: try self.bool("probe"),
-            epoch: Epoch(rawValue: try self.u64("epoch")),
-            role: try self.word("role"),
-            state: try self.word("state"),
-            right: try self.word("right"),
+            nonce: try reader.nonce("nonce"),
+            echo: try reader.nonce("echo"),
+            heartbeatNonce: try reader.nonce("heartbeat nonce"),
+            isProbe: try reader.bool("probe"),
+            epoch: Epoch(rawValue: try reader.u64("epoch")),
+            role: try reader.value(in: WireLists.roles, "role"),
+            state: try reader.value(in: WireLists.states, "state"),
+            right: try reader.value(in: WireLists.rights, "right"),
             arming: NodeRecord.Arming(
-                isArmed: try self.bool("armed"),
-                generation: try self.u64("generation"),
-                revoked: try self.u64("revoked")
+                isArmed: try reader.bool("armed"),
+                generation: try reader.u64("generation"),
+                revoked: try reader.u64("revoked")
             ),
-            gateIsOpen: try self.bool("gate"),
-            gateWasOpen: try self.bool("gate before"),
-            lineage: try self.lineage(),
-            position: try self.position("position"),
-            hasVault: try self.bool("has vault"),
-            isSeeding: try self.bool("seeding"),
-            isSuspended: try self.bool("suspended"),
-            relinquish: try self.bool("relinquishes") ? try self.relinquish() : nil,
-            operation: try self.bool("has operation") ? try self.operation() : nil,
-            aborted: try self.aborted(),
-            request: try self.bool("has request") ? try self.verbRequest() : nil,
-            offer: try self.bool("has offer") ? try self.offer() : nil,
+            gateIsOpen: try reader.bool("gate is open"),
+            gateWasOpen: try reader.bool("gate was open"),
+            lineage: try Self.lineage(&reader),
+            position: try reader.position("position"),
+            hasVault: try reader.bool("vault"),
+            isSeeding: try reader.bool("seeding"),
+            isSuspended: try reader.bool("suspended"),
+            relinquish: try reader.bool("relinquish")
+                ? NodeRecord.Relinquish(
+                    operation: try reader.identifier(OperationID.self, "relinquish"),
+                    position: try reader.position("relinquish"),
+                    successor: try reader.bit("successor")
+                ) : nil,
+            operation: try reader.bool("operation") ? try Self.operation(&reader) : nil,
+            aborted: try reader.list(atMost: Self.longestAborted, "aborted") { reader in
+                try reader.identifier(OperationID.self, "aborted")
+            },
+            request: try reader.bool("request") ? try Self.request(&reader) : nil,
+            offer: try reader.bool("offer") ? try Self.offer(&reader) : nil,
             policy: PairPolicy(
-                failover: try self.word("policy"),
-                timeout: try self.span("timeout")
+                failover: try reader.value(in: WireLists.policies, "policy"),
+                timeout: try reader.milliseconds("timeout")
             )
         )
+        try reader.finish()
+        return statement
     }
 
-    /// A length of time that a configuration or an operator may name: up to 10,000 minutes.
-    private mutating func span(_ field: ByteError.StaticName) throws(ByteError) -> Duration {
-        let span = try self.duration(field)
-        guard span >= .zero, span <= .seconds(600_000) else {
-            throw .outOfRange(field: field, value: UInt64(clamping: span.components.seconds))
+    /// Epochs must rise: the reader's machine relies on it.
+    private static func lineage(_ reader: inout ByteReader) throws -> Lineage {
+        var newest = Epoch.none
+        let entries = try reader.list(atMost: self.longestLineage, "lineage") { reader in
+            let entry = LineageEntry(
+                epoch: Epoch(rawValue: try reader.u64("lineage epoch")),
+                owner: try reader.bit("owner"),
+                fork: try reader.position("fork"),
+                cause: try reader.value(in: WireLists.causes, "cause"),
+                wallSeconds: try reader.i64("lineage time")
+            )
+            guard entry.epoch > newest, entry.epoch.owner == entry.owner else {
+                throw ByteError.outOfRange(field: "lineage epoch", value: entry.epoch.rawValue)
+            }
+            newest = entry.epoch
+            return entry
         }
-        return span
+        return Lineage(entries)
     }
 
-    mutating func nonce(_ field: ByteError.StaticName) throws(ByteError) -> Nonce {
-        Nonce(try self.u64(field), try self.u64(field), try self.u64(field), try self.u64(field))
-    }
-
-    private mutating func relinquish() throws(ByteError) -> NodeRecord.Relinquish {
-        let operation = try self.identifier(OperationID.self, "operation")
-        let position = try self.position("relinquished position")
-        return NodeRecord.Relinquish(
-            operation: operation,
-            position: position,
-            successor: try self.bit("successor")
-        )
-    }
-
-    private mutating func bit(_ field: ByteError.StaticName) throws(ByteError) -> NodeBit {
-        let value = try self.u8(field)
-        guard let bit = NodeBit(rawValue: value) else {
-            throw .outOfRange(field: field, value: UInt64(value))
-        }
-        return bit
-    }
-
-    private mutating func operation() throws(ByteError) -> NodeRecord.Operation {
-        let id = try self.identifier(OperationID.self, "operation")
-        let code = try self.u8("verb")
-        guard let verb = NodeRecord.Operation.Verb(rawValue: code) else {
-            throw .outOfRange(field: "verb", value: UInt64(code))
+    private static func operation(_ reader: inout ByteReader) throws -> NodeRecord.Operation {
+        let id = try reader.identifier(OperationID.self, "operation")
+        let raw = try reader.u8("verb")
+        guard let verb = NodeRecord.Operation.Verb(rawValue: raw) else {
+            throw ByteError.outOfRange(field: "verb", value: UInt64(raw))
         }
         return NodeRecord.Operation(
             id: id,
             verb: verb,
-            step: try self.u8("step"),
-            by: try self.text(limit: 256, "by"),
-            since: try self.i64("since")
+            step: try reader.u8("step"),
+            by: try reader.text(limit: self.longestText, "by"),
+            since: try reader.i64("since")
         )
     }
 
-    private mutating func aborted() throws(ByteError) -> [OperationID] {
-        let count = try self.u8("aborted operations")
-        guard count <= 64 else {
-            throw .outOfRange(field: "aborted operations", value: UInt64(count))
-        }
-        var operations: [OperationID] = []
-        for _ in 0..<count {
-            operations.append(try self.identifier(OperationID.self, "aborted operation"))
-        }
-        return operations
-    }
-
-    private mutating func verbRequest() throws(ByteError) -> Request {
-        let id = try self.identifier(OperationID.self, "request")
-        let by = try self.text(limit: 256, "by")
-        let code = try self.u8("verb")
+    private static func request(_ reader: inout ByteReader) throws -> Request {
+        let id = try reader.identifier(OperationID.self, "request")
+        let by = try reader.text(limit: self.longestText, "by")
+        let raw = try reader.u8("request verb")
         let verb: Request.Verb =
-            switch code {
-            case 1: .enableHA(discardingPeerVault: try self.bool("discards"))
-            case 2: .disableHA(isForced: try self.bool("forced"))
+            switch raw {
+            case 1: .enableHA(discardingPeerVault: try reader.bool("discarding"))
+            case 2: .disableHA(isForced: try reader.bool("forced"))
             case 3: .switchover
-            case 4: .promote(isForced: try self.bool("forced"))
-            case 5: .suspend(for: try self.span("for"))
+            case 4: .promote(isForced: try reader.bool("forced"))
+            case 5: .suspend(for: try reader.milliseconds("duration"))
             case 6: .resume
             case 7: .standalone
-            default: throw .outOfRange(field: "verb", value: UInt64(code))
+            default: throw ByteError.outOfRange(field: "request verb", value: UInt64(raw))
             }
         return Request(id: id, verb: verb, by: by)
     }
 
-    private mutating func offer() throws(ByteError) -> RejoinOffer {
-        let code = try self.u8("rejoin")
+    private static func offer(_ reader: inout ByteReader) throws -> RejoinOffer {
+        let raw = try reader.u8("rejoin")
         let rejoin: Rejoin =
-            switch code {
+            switch raw {
             case 1: .seed
             case 2: .stream
             case 3: .fastForward
             case 4: .delta(sealingImage: false)
             case 5: .delta(sealingImage: true)
             case 6: .undoTail
-            default: throw .outOfRange(field: "rejoin", value: UInt64(code))
+            default: throw ByteError.outOfRange(field: "rejoin", value: UInt64(raw))
             }
-        let fork = try self.optionalPosition("fork")
         return RejoinOffer(
             rejoin: rejoin,
-            fork: fork,
-            incarnation: try self.u64("incarnation"),
-            position: try self.position("position")
+            fork: try reader.bool("fork") ? try reader.position("fork") : nil,
+            incarnation: try reader.u64("incarnation"),
+            position: try reader.position("position")
         )
     }
+}
+
+/// Why bytes are not a statement to this node.
+package enum StatementError: Error, Equatable, Sendable {
+    case unknownVersion
+    /// Another pair, another sender, or another receiver.
+    case notForThisNode
+    case malformed(ByteError)
 }

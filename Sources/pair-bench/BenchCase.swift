@@ -17,7 +17,7 @@ enum BenchCase: String, CaseIterable, ExpressibleByArgument, Sendable {
         case .lag: "from a commit to where a reader on the secondary sees it"
         case .stall: "the longest that a writer waits at full load"
         case .wal: "how large the WAL grows at full load"
-        case .seed: "a secondary's first copy, from enable-ha to protected"
+        case .seed: "a secondary's first copy, from enable-ha to streaming"
         case .delta: "a secondary's way back when the log is gone"
         case .catchup: "a secondary's way back within the log"
         case .idle: "what two daemons cost that have nothing to do"

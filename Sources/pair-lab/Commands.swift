@@ -129,7 +129,7 @@ struct Link: AsyncParsableCommand {
 
 struct Demo: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Shows in about a minute what a pair does, and proves it."
+        abstract: "Shows in under two minutes what a pair does, and proves it."
     )
 
     func run() async throws {

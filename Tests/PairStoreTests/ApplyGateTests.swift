@@ -3,7 +3,7 @@ import PairCore
 import PairStore
 import Testing
 
-@Suite("Apply: nobody else writes to the copy")
+@Suite("Apply: nobody else writes to the copy", .ownThreads)
 struct ApplyGateTests {
     static let statements = [
         "INSERT INTO t(body) VALUES('x')", "UPDATE t SET body='y'", "CREATE TABLE u(x)",

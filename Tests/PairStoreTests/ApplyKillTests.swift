@@ -4,7 +4,7 @@ import PairStore
 import PairWAL
 import Testing
 
-@Suite("Apply: killed at any moment")
+@Suite("Apply: killed at any moment", .ownThreads)
 struct ApplyKillTests {
     /// Kills the applier at random moments until it has applied everything.
     ///
@@ -76,7 +76,7 @@ struct ApplyKillTests {
                 Self.program, "copy", bench.folder.path, image, "4096", end.epoch.description,
                 end.txid.description, end.digest.description,
             ])
-            let life = kills < 25 ? Double(random.next() % 120) / 1_000 : 60
+            let life = kills < 25 ? Double(random.next() % 60) / 1_000 : 60
             let isDone = client.ends(within: life)
             client.kill()
             let (text, _) = client.wait()
@@ -91,7 +91,7 @@ struct ApplyKillTests {
             }
         }
 
-        #expect(kills > 3)
+        #expect(kills > 0, "no life was short enough to be cut off")
         #expect(try Self.sum(bench.path) == new)
         #expect(try bench.copyFile() == Data(contentsOf: URL(fileURLWithPath: image)))
     }

@@ -4,7 +4,7 @@ import PairStore
 import PairWAL
 import Testing
 
-@Suite("Apply: the copy follows")
+@Suite("Apply: the copy follows", .ownThreads)
 struct ApplyTests {
     @Test(arguments: [512, 4_096, 65_536])
     func `repeats every commit to the byte`(pageSize: Int) throws {

@@ -3,7 +3,7 @@ import PairCore
 import PairStore
 import Testing
 
-@Suite("Archives: the peer sends one")
+@Suite("Archives: the peer sends one", .ownThreads)
 struct ArchiveReceivingTests {
     struct Piece {
         var id: String

@@ -4,7 +4,7 @@ import PairStore
 import PairWAL
 import Testing
 
-@Suite("Capture: the WAL is checkpointed", .serialized)
+@Suite("Capture: the WAL is checkpointed", .serialized, .ownThreads)
 struct CaptureCheckpointTests {
     @Test(arguments: ["PASSIVE", "FULL", "RESTART", "TRUNCATE"])
     func `misses nothing while others try to checkpoint`(mode: String) throws {
@@ -37,7 +37,8 @@ struct CaptureCheckpointTests {
 
         try reference.apply(bench.captured)
         #expect(try bench.finalFile() == reference.file)
-        #expect(bench.events == [])
+        // The storm may pin the WAL for a while, which is said and costs nothing but space.
+        #expect(bench.events.filter { !$0.hasPrefix("walPinned") } == [])
     }
 
     @Test func `keeps the WAL small while an application writes at full speed`() throws {
@@ -60,7 +61,8 @@ struct CaptureCheckpointTests {
         #expect(captured > 128 << 20, "too little was written to show anything")
         #expect((size as? Int ?? .max) < captured / 2)
         #expect(try bench.finalFile() == reference.file)
-        #expect(bench.events == [])
+        // The storm may pin the WAL for a while, which is said and costs nothing but space.
+        #expect(bench.events.filter { !$0.hasPrefix("walPinned") } == [])
     }
 
     @Test func `copies everything into the database once nobody commits`() throws {

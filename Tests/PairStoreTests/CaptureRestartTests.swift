@@ -4,7 +4,7 @@ import PairStore
 import PairWAL
 import Testing
 
-@Suite("Capture: it ends and begins again", .serialized)
+@Suite("Capture: it ends and begins again", .serialized, .ownThreads)
 struct CaptureRestartTests {
     @Test func `goes on where it was when nothing was committed meanwhile`() throws {
         let bench = try CaptureBench()
@@ -174,7 +174,7 @@ struct CaptureRestartTests {
     }
 }
 
-@Suite("Capture: a vault that cannot be served")
+@Suite("Capture: a vault that cannot be served", .ownThreads)
 struct CaptureRefusalTests {
     let directory = NSTemporaryDirectory() + "refusal-" + UUID().uuidString
 

@@ -4,7 +4,7 @@ import PairStore
 import PairWAL
 import Testing
 
-@Suite("Capture: an application commits", .serialized)
+@Suite("Capture: an application commits", .serialized, .ownThreads)
 struct CaptureTests {
     @Test(arguments: [512, 4_096, 65_536], ["OFF", "NORMAL", "FULL"])
     func `follows every commit to the byte`(pageSize: Int, synchronous: String) throws {

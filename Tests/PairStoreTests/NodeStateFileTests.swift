@@ -3,7 +3,7 @@ import PairCore
 import PairStore
 import Testing
 
-@Suite("The node's memory: two generations on the disk")
+@Suite("The node's memory: two generations on the disk", .ownThreads)
 struct NodeStateFileTests {
     let folder: TemporaryFolder
 

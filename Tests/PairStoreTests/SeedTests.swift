@@ -5,7 +5,7 @@ import PairWAL
 import Synchronization
 import Testing
 
-@Suite("Seed: a whole copy where there is none")
+@Suite("Seed: a whole copy where there is none", .ownThreads)
 struct SeedTests {
     static let setup = """
         CREATE TABLE t(id INTEGER PRIMARY KEY, body BLOB);
@@ -155,7 +155,7 @@ struct SeedTests {
     }
 }
 
-@Suite("Delta: a copy that has parted from the primary")
+@Suite("Delta: a copy that has parted from the primary", .ownThreads)
 struct DeltaTests {
     @Test(arguments: [512, 4_096, 65_536])
     func `takes only what differs, and readers see one vault or the other`(pageSize: Int) throws {

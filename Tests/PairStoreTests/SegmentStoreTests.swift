@@ -4,7 +4,7 @@ import PairStore
 import PairWAL
 import Testing
 
-@Suite("The log: what was appended is there again")
+@Suite("The log: what was appended is there again", .ownThreads)
 struct SegmentStoreTests {
     let folder: TemporaryFolder
 

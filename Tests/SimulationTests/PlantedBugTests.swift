@@ -8,6 +8,10 @@
     struct PlantedBugTests {
         static let isLong = ProcessInfo.processInfo.environment["PAIR_LONG"] == "1"
 
+        /// Schedules so rare that the tests of the machine make them by hand (`PledgeTests`,
+        /// `SwitchoverTests`).
+        static let leftToDirectedTests: [PlantedBug] = [.acceptReplay, .ignorePledge, .ignoreAbort]
+
         @Test(
             .enabled(if: Self.isLong, "takes minutes; set PAIR_LONG=1"),
             arguments: PlantedBug.allCases
@@ -16,6 +20,17 @@
             let caught = (1...1_000).lazy.compactMap { Self.violation(of: bug, seed: $0) }.first
 
             #expect(caught != nil, "\(bug.rawValue) was not found")
+        }
+
+        @Test func `finds the gravest at once`() {
+            let grave: [PlantedBug] = [
+                .dropTail, .reopenInDoubt, .ignoreParity, .openBeforePersist,
+            ]
+
+            for bug in grave {
+                let caught = (1...60).lazy.compactMap { Self.violation(of: bug, seed: $0) }.first
+                #expect(caught != nil, "\(bug.rawValue) was not found")
+            }
         }
 
         static func violation(of bug: PlantedBug, seed: UInt64) -> Violation? {

@@ -4,10 +4,9 @@ import Testing
 
 @Suite("Two nodes under every fault")
 struct SafetyTests {
-    /// Seeds that each broke a promise once; the sentence says how.
+    /// Seeds that broke a promise once, with the sentence that says how.
     ///
-    /// A changed draw changes a seed's history, so
-    /// these are company for the directed tests, not a substitute.
+    /// A changed draw changes a seed's history, so these are company for the directed tests.
     static let regressions: [UInt64] = [
         126,  // 2026-11-22: enable-ha acted on an old word of the peer, and both served.
         74,  // 2026-11-22: a primary waited for the answer of a secondary that it had never armed.

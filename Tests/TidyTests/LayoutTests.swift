@@ -30,10 +30,11 @@ struct LayoutTests {
         "pairctl": [
             "PairCore", "PairWire", "PairNet", "ArgumentParser", "FoundationEssentials",
         ],
-        "pair-sim": ["PairSim", "ArgumentParser"],
+        "pair-sim": ["PairCore", "PairSim", "ArgumentParser"],
         "pair-lab": ["PairCore", "PairLab", "ArgumentParser"],
         "pair-bench": [
             "PairCore", "PairLab", "CSQLite", "Histogram", "ArgumentParser", "Foundation",
+            "FoundationEssentials",
         ],
     ]
 

@@ -28,8 +28,10 @@ struct NoWriteLostUnrecorded: Checker {
             return nil
         case .settled:
             var kept: Set<UInt64> = []
+            // While HA is off, what the parked node holds stays in its closed vault.
+            let isPair = !simulation.nodes.contains { $0.record.role == .none }
             let serving = simulation.nodes.filter { $0.acceptsWrites }
-            for node in serving.isEmpty ? simulation.nodes : serving {
+            for node in serving.isEmpty || !isPair ? simulation.nodes : serving {
                 kept.formUnion(node.vault.history.map(\.write))
             }
             for node in simulation.nodes {

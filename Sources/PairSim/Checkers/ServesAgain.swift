@@ -15,7 +15,9 @@ struct ServesAgain: Checker {
         guard serving.count == 1, let primary = serving.first else {
             return "\(serving.count) open gates at the end: \(words)"
         }
-        guard primary.record.role == .primary else { return nil }
+        guard primary.record.role == .primary else {
+            return "HA could not be switched on again: \(words)"
+        }
         let secondary = simulation.nodes[Int(primary.bit.other.rawValue)]
         guard secondary.record.role == .secondary,
             secondary.vault.holds(primary.vault.position)

@@ -61,8 +61,9 @@ struct DeltaCase {
         for _ in 0..<rounds { try RotateVault.scatter(self.changedPages, at: vault) }
     }
 
+    /// Files of the log are named by their number, in 16 hexadecimal digits.
     private static func oldestFile(in log: String) throws -> String? {
-        try FileManager.default.contentsOfDirectory(atPath: log).filter { $0.hasSuffix(".seg") }
-            .min()
+        try FileManager.default.contentsOfDirectory(atPath: log)
+            .filter { $0.count == 16 && $0.allSatisfy(\.isHexDigit) }.min()
     }
 }

@@ -1,7 +1,9 @@
 import Glibc
+import PairCore
 import PairLab
 
-/// A secondary's first copy: from enable-ha to protected, against a copy of the file on this disk.
+/// A secondary's first copy: from enable-ha to streaming, verified and on its disk, against a copy of
+/// the file on this disk.
 struct SeedCase {
     let bench: Bench
 
@@ -12,6 +14,7 @@ struct SeedCase {
         try RotateVault.make(at: source, ballastBytes: self.bench.largeVaultBytes)
         let mebibytes = Double(fileSize(source)) / 1_048_576
         var rate = Comparison()
+        var protected: [Double] = []
         for _ in 0..<self.bench.rounds {
             try await BenchPair.use(
                 self.bench,
@@ -24,14 +27,20 @@ struct SeedCase {
                 rate.add(mebibytes / Monotonic.seconds(since: start), withDaemon: false)
                 unlink(target)
                 let enabled = Monotonic.now
-                try await pair.protect()
+                try await pair.lab.operate(.one, ["enable-ha"])
+                try await eventually("the copy is followed", every: .milliseconds(5)) {
+                    try await pair.lab.status(.two).local.state == .streaming
+                }
                 rate.add(mebibytes / Monotonic.seconds(since: enabled), withDaemon: true)
+                try await pair.protect()
+                protected.append(Monotonic.seconds(since: enabled))
             }
         }
         return [
             Figure("cp + sync", "MiB/s", rate.without),
-            Figure("seed of \(BenchTable.text(mebibytes)) MiB", "MiB/s", rate.with),
+            Figure("seed of \(BenchTable.text(mebibytes)) MiB, to streaming", "MiB/s", rate.with),
             Figure("seed / cp + sync", "ratio", rate.ratio, target: .atLeast(0.8)),
+            Figure("enable-ha to protected", "s", protected),
         ]
     }
 }
