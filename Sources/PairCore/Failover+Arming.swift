@@ -46,9 +46,18 @@ extension Failover {
             record.aloneSince = nil
         }
         self.emit(.report(.disarmed))
-        guard case .closed(let closed) = self.primary.stage, closed.reason != .meeting,
-            self.gate == .closed, statement.role != .primary, statement.role != .standalone,
-            statement.epoch <= self.record.epoch
+        self.resumeAfterPledge()
+    }
+
+    /// Opens a gate that was closed only because the peer might have promoted itself.
+    ///
+    /// The pledge may come while the gate is still closing, so every tick asks again: without the
+    /// lease nothing else would ever open it.
+    mutating func resumeAfterPledge() {
+        guard self.record.right == .solo, self.gate == .closed,
+            case .closed(let closed) = self.primary.stage, closed.reason != .meeting,
+            let peer = self.link.peer, peer.role != .primary, peer.role != .standalone,
+            peer.epoch <= self.record.epoch
         else { return }
         self.returnToService()
     }

@@ -14,7 +14,9 @@ extension Failover {
             self.continueEnabling()
         case .handingOver: self.continueHandingOver()
         case .inDoubt: break
-        case .closed(let closed): self.considerOpening(closed)
+        case .closed(let closed):
+            self.resumeAfterPledge()
+            if self.gate == .closed { self.considerOpening(closed) }
         }
         self.beat()
         self.probeAsPrimary()
@@ -72,7 +74,7 @@ extension Failover {
     /// A closed primary that has not found its peer.
     private mutating func considerOpening(_ closed: Primary.Closed) {
         let waited = self.clock.longest - closed.since
-        guard self.gate == .closed, self.record.policy.failover != .strict else { return }
+        guard self.record.policy.failover != .strict else { return }
         switch closed.reason {
         case .searching:
             // Only the primary that already served alone may take up again alone.

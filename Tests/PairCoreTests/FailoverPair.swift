@@ -13,6 +13,8 @@ struct FailoverPair {
     var isCut = false
     /// The vault's check takes longer than the test.
     var isCheckingVault = false
+    /// A gate that is closed waits for an application's write, as long as the test likes.
+    var isClosingSlowly = false
     var now: Duration = .zero
     private var nextNonce: UInt64 = 1
 
@@ -105,6 +107,7 @@ struct FailoverPair {
             case .persist(let record): self.disks[node] = record
             case .send(let message):
                 if !self.isCut { self.inFlight.append((1 - node, message)) }
+            case .closeGate where self.isClosingSlowly: break
             case .closeGate: self.tell(node, .gateClosed(self.nodes[node].position))
             case .locate(let inquiry):
                 let finding = RejoinFinding(
