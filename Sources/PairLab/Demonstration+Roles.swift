@@ -79,7 +79,7 @@ extension Scene {
             return status.local.role == .primary && self.isWhole(status)
         }
         self.say("  " + stages.joined(separator: " -> "))
-        try await self.disposeOfTails()
+        try await self.showTails()
         writer.stop()
         try await writing.value
         try await self.lab.waitApplied(on: .two)
@@ -92,23 +92,19 @@ extension Scene {
         status.verdict == .protected || status.verdict == .degraded && !status.tails.isEmpty
     }
 
-    /// What node-1 had committed and could not ship any more, if anything, is never thrown away
-    /// unasked.
-    private func disposeOfTails() async throws {
-        let status = try await self.lab.status(.two)
-        guard !status.tails.isEmpty else {
+    /// What node-1 had committed and could not ship any more, if anything, is sealed before it is
+    /// rolled back, and never thrown away unasked.
+    private func showTails() async throws {
+        let tails = try await self.lab.status(.two).tails
+        guard !tails.isEmpty else {
             self.say("  nothing had been committed on node-1 that node-2 did not have")
             return
         }
-        for tail in status.tails {
-            self.say(
-                "  \(tail.transactions) transactions that node-2 had not received are kept as \(tail.id)"
-            )
-            try await self.lab.operate(.two, ["tail", "discard", tail.id, "--confirm", tail.node])
-            self.say("  an operator looks at them (pairctl tail show) and discards them")
-        }
-        try await eventually("the pair is protected") {
-            try await self.lab.status(.two).verdict == .protected
+        self.say("  what only node-1 had committed is sealed on both nodes; pairctl tail list:")
+        for node in LabNode.allCases {
+            let list = try await self.lab.operate(node, ["tail", "list"])
+            try self.check(list.lines.count == tails.count, "\(node.name) lists \(list.output)")
+            if node == .two { self.say(list.lines.map { "  " + $0 }.joined(separator: "\n")) }
         }
     }
 
