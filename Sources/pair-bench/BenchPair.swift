@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import PairCore
 import PairLab
 
 /// A lab's two daemons as the product would run them: linked without a proxy between, with the
@@ -137,6 +138,10 @@ struct BenchPair: Sendable {
             ["pair", "join", "127.0.0.1:\(self.lab[.one].replicationPort)", "--code-file", "-"],
             input: code + "\n"
         )
+        // The keys are exchanged before the nodes' own connections stand.
+        try await eventually("the nodes hear each other", every: .milliseconds(20)) {
+            try await self.lab.status(.one).peer?.lastHeardSeconds != nil
+        }
     }
 
     private struct Invitation: Decodable {

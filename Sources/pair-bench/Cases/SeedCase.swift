@@ -27,7 +27,7 @@ struct SeedCase {
                 rate.add(mebibytes / Monotonic.seconds(since: start), withDaemon: false)
                 unlink(target)
                 let enabled = Monotonic.now
-                try await pair.lab.operate(.one, ["enable-ha"])
+                try await pair.lab.operate(.one, ["enable-ha", "--timeout", "60s"])
                 try await eventually("the copy is followed", every: .milliseconds(5)) {
                     try await pair.lab.status(.two).local.state == .streaming
                 }
