@@ -257,7 +257,12 @@ extension NodeLoop {
         let timers = self.shell.timers
         let record = self.record
         let conditions = self.failover?.conditions ?? []
-        let unmet = conditions.filter { !$0.isMet && $0.name != .silence && $0.name != .listened }
+        // Time that must still pass is no obstacle, unless it is all that is left.
+        let isSilent = conditions.contains { $0.name == .silence && $0.isMet }
+        let unmet = conditions.filter { condition in
+            !condition.isMet && condition.name != .silence
+                && (condition.name != .listened || isSilent)
+        }
         let isSecondary = record.role == .secondary
         let isArmed = isSecondary && record.arming.isArmed
         let left = timers.timeout - (self.failover?.silence ?? .zero)

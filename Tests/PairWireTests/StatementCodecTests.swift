@@ -4,18 +4,11 @@ import Testing
 
 @Suite("The bytes of a statement")
 struct StatementCodecTests {
-    private func encode(_ statement: Statement) -> [UInt8] {
-        var writer = ByteWriter()
-        writer.statement(statement)
-        return writer.bytes
-    }
-
-    private func decode(_ bytes: [UInt8]) throws -> Statement {
-        var reader = ByteReader(bytes)
-        let statement = try reader.statement()
-        try reader.finish()
-        return statement
-    }
+    let codec = StatementCodec(
+        pair: PairID(high: 1, low: 2),
+        sender: NodeID(high: 3, low: 4),
+        receiver: NodeID(high: 5, low: 6)
+    )
 
     static func position(_ txid: UInt64) -> Position {
         Position(
@@ -93,7 +86,7 @@ struct StatementCodecTests {
         var statement = Self.statement
         statement.request = Request(id: OperationID(high: 8, low: 8), verb: verb, by: "")
 
-        #expect(try self.decode(self.encode(statement)) == statement)
+        #expect(try self.codec.decode(self.codec.encode(statement)) == statement)
     }
 
     @Test(arguments: [
@@ -106,32 +99,57 @@ struct StatementCodecTests {
         statement.relinquish = nil
         statement.operation = nil
 
-        #expect(try self.decode(self.encode(statement)) == statement)
+        #expect(try self.codec.decode(self.codec.encode(statement)) == statement)
     }
 
     @Test func `are refused at every other length`() {
-        let bytes = self.encode(Self.statement)
+        let bytes = self.codec.encode(Self.statement)
 
         for count in 0..<bytes.count {
-            #expect(throws: ByteError.self) {
-                try self.decode(Array(bytes.prefix(count)))
+            #expect(throws: StatementError.self) {
+                try self.codec.decode(Array(bytes.prefix(count)))
             }
         }
-        #expect(throws: ByteError.trailing(byteCount: 1)) {
-            try self.decode(bytes + [0])
+        #expect(throws: StatementError.malformed(.trailing(byteCount: 1))) {
+            try self.codec.decode(bytes + [0])
         }
     }
 
     @Test func `mean something else, or nothing, after any flip of a bit`() {
-        let bytes = self.encode(Self.statement)
+        let bytes = self.codec.encode(Self.statement)
 
         for index in bytes.indices {
             for bit in 0..<8 {
                 var flipped = bytes
                 flipped[index] ^= 1 << bit
-                guard let decoded = try? self.decode(flipped) else { continue }
+                guard let decoded = try? self.codec.decode(flipped) else { continue }
                 #expect(decoded != Self.statement, "byte \(index), bit \(bit)")
             }
+        }
+    }
+
+    @Test func `are refused by another receiver`() {
+        let other = StatementCodec(
+            pair: self.codec.pair,
+            sender: self.codec.receiver,
+            receiver: self.codec.sender
+        )
+
+        #expect(throws: StatementError.notForThisNode) {
+            try other.decode(self.codec.encode(Self.statement))
+        }
+    }
+
+    @Test func `are refused when epochs do not rise or are not their owner's`() {
+        var bytes = self.codec.encode(Self.statement)
+        let codec = self.codec
+        // The first lineage epoch, 2, becomes 3, which node 1 owns.
+        let start = 12 + 48 + 16 + 96 + 1 + 8 + 3 + 17 + 2 + 2
+        #expect(bytes[start] == 2)
+        bytes[start] = 3
+
+        #expect(throws: StatementError.malformed(.outOfRange(field: "lineage epoch", value: 3))) {
+            try codec.decode(bytes)
         }
     }
 }
