@@ -189,6 +189,9 @@ extension Failover {
             return self.clock.longest
         }
         var due = self.primary.nextProbe
+        if let lastHeard = self.link.lastHeard, !self.peerIsAbsent {
+            due = min(due, lastHeard + self.timing.heartbeat + self.timing.absence)
+        }
         if self.link.peerHeartbeatNonce != .none, self.isHeeded {
             due = min(due, self.primary.nextHeartbeat)
         }
