@@ -151,25 +151,29 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // Threads for tests that block or compute for long; used by test targets only.
+        .target(name: "TestThreads", path: "Tests/TestThreads", swiftSettings: strict),
         .testTarget(name: "PairCoreTests", dependencies: ["PairCore"], swiftSettings: strict),
         .testTarget(
             name: "PairWALTests",
-            dependencies: ["PairCore", "PairWAL"],
+            dependencies: ["PairCore", "PairWAL", "TestThreads"],
             swiftSettings: strict
         ),
         .testTarget(
             name: "PairWireTests",
-            dependencies: ["PairCore", "PairWire"],
+            dependencies: ["PairCore", "PairWire", "TestThreads"],
             swiftSettings: strict
         ),
         .testTarget(
             name: "SimulationTests",
-            dependencies: ["PairCore", "PairSim"],
+            dependencies: ["PairCore", "PairSim", "TestThreads"],
             swiftSettings: strict + [planted]
         ),
         .testTarget(
             name: "PairStoreTests",
-            dependencies: ["PairCore", "PairWAL", "PairStore", "CSQLite", "store-fixture"],
+            dependencies: [
+                "PairCore", "PairWAL", "PairStore", "CSQLite", "TestThreads", "store-fixture",
+            ],
             swiftSettings: strict
         ),
         // What the store's tests kill: a secondary that applies a log in a process of its own.

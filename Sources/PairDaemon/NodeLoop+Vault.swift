@@ -360,7 +360,15 @@ extension NodeLoop {
         }
     }
 
-    var state: NodeState { self.failover?.nodeState ?? .starting }
+    var state: NodeState {
+        guard let failover = self.failover else { return .starting }
+        // The machine hears heartbeats; the shell hears every connection, and so knows sooner.
+        let isLost = self.shell.now - self.lastHeard > self.shell.timers.connectionLoss
+        return failover.nodeState == .streaming && self.record.role == .primary && isLost
+            ? .alone : failover.nodeState
+    }
+
+    private var lastHeard: Instant { self.shell.figures.values.lastHeard ?? self.startedAt }
 
     /// What is wrong with the vault or the log, in the operator's words.
     var troubles: [String] {

@@ -1,6 +1,7 @@
 import Foundation
 import PairCore
 import PairStore
+import TestThreads
 import Testing
 
 @Suite("Apply: nobody else writes to the copy", .ownThreads)

@@ -2,6 +2,7 @@ import Foundation
 import PairCore
 import PairStore
 import PairWAL
+import TestThreads
 import Testing
 
 @Suite("Apply: killed at any moment", .ownThreads)

@@ -1,6 +1,7 @@
 import Foundation
 import PairCore
 import PairStore
+import TestThreads
 import Testing
 
 @Suite("Archives: the peer sends one", .ownThreads)

@@ -2,6 +2,7 @@ import Foundation
 import PairCore
 import PairStore
 import PairWAL
+import TestThreads
 import Testing
 
 @Suite("Archives: a node seals its divergent tail", .ownThreads)

@@ -2,6 +2,7 @@ import Foundation
 import PairCore
 import PairStore
 import PairWAL
+import TestThreads
 import Testing
 
 @Suite("Capture: it ends and begins again", .serialized, .ownThreads)

@@ -2,6 +2,7 @@ import Foundation
 import PairCore
 import PairStore
 import PairWAL
+import TestThreads
 import Testing
 
 @Suite("Capture: an application commits", .serialized, .ownThreads)

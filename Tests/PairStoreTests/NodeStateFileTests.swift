@@ -1,6 +1,7 @@
 import Foundation
 import PairCore
 import PairStore
+import TestThreads
 import Testing
 
 @Suite("The node's memory: two generations on the disk", .ownThreads)

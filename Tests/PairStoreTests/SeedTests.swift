@@ -3,6 +3,7 @@ import PairCore
 import PairStore
 import PairWAL
 import Synchronization
+import TestThreads
 import Testing
 
 @Suite("Seed: a whole copy where there is none", .ownThreads)

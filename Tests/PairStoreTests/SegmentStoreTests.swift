@@ -2,6 +2,7 @@ import Foundation
 import PairCore
 import PairStore
 import PairWAL
+import TestThreads
 import Testing
 
 @Suite("The log: what was appended is there again", .ownThreads)

@@ -1,8 +1,9 @@
 import PairCore
 import PairWAL
+import TestThreads
 import Testing
 
-@Suite("Segments: bytes in, the same pages out")
+@Suite("Segments: bytes in, the same pages out", .ownThreads)
 struct SegmentTests {
     let digest = VaultDigest(1, 2, 3, 4)
     let after = VaultDigest(5, 6, 7, 8)
@@ -130,7 +131,7 @@ struct SegmentTests {
     }
 }
 
-@Suite("Segments: bytes that are none")
+@Suite("Segments: bytes that are none", .ownThreads)
 struct HostileSegmentTests {
     @Test func `notices any single changed byte`() throws {
         let bytes = try Self.segment()

@@ -1,8 +1,9 @@
 import PairCore
 import PairWAL
+import TestThreads
 import Testing
 
-@Suite("WAL: bytes that SQLite wrote")
+@Suite("WAL: bytes that SQLite wrote", .ownThreads)
 struct WALTests {
     static let pageSize = [512].compactMap { PageSize(byteCount: $0) }[0]
 

@@ -1,8 +1,9 @@
 import PairCore
 import PairWire
+import TestThreads
 import Testing
 
-@Suite("Control messages: as bytes and back")
+@Suite("Control messages: as bytes and back", .ownThreads)
 struct ControlMessageTests {
     @Test func `have one example of every kind`() throws {
         let kinds = try Self.messages().map(\.kind)

@@ -1,8 +1,9 @@
 import PairCore
 import PairWire
+import TestThreads
 import Testing
 
-@Suite("The bytes of a heartbeat")
+@Suite("The bytes of a heartbeat", .ownThreads)
 struct HeartbeatCodecTests {
     let codec = HeartbeatCodec(
         pair: PairID(high: 1, low: 2),

@@ -1,8 +1,9 @@
 import PairCore
 import PairWire
+import TestThreads
 import Testing
 
-@Suite("Log messages: as bytes and back")
+@Suite("Log messages: as bytes and back", .ownThreads)
 struct LogMessageTests {
     @Test func `have one example of every kind`() throws {
         let kinds = try Self.messages().map(\.kind)

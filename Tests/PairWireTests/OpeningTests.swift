@@ -1,8 +1,9 @@
 import PairCore
 import PairWire
+import TestThreads
 import Testing
 
-@Suite("Opening: the first message on a connection")
+@Suite("Opening: the first message on a connection", .ownThreads)
 struct OpeningTests {
     private func opening(
         _ purpose: ConnectionPurpose = .log,

@@ -1,8 +1,9 @@
 import PairCore
 import PairWire
+import TestThreads
 import Testing
 
-@Suite("Pairing messages")
+@Suite("Pairing messages", .ownThreads)
 struct PairingMessageTests {
     static let refusals: [PairingRefusal] = [
         .wrongCode(triesLeft: 2), .usedUp, .expired, .ownKey,

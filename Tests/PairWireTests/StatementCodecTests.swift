@@ -1,8 +1,9 @@
 import PairCore
 import PairWire
+import TestThreads
 import Testing
 
-@Suite("The bytes of a statement")
+@Suite("The bytes of a statement", .ownThreads)
 struct StatementCodecTests {
     let codec = StatementCodec(
         pair: PairID(high: 1, low: 2),

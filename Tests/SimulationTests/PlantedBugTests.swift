@@ -2,9 +2,10 @@
     import Foundation
     import PairCore
     import PairSim
+    import TestThreads
     import Testing
 
-    @Suite("The simulator, when a mistake is made on purpose")
+    @Suite("The simulator, when a mistake is made on purpose", .ownThreads)
     struct PlantedBugTests {
         static let isLong = ProcessInfo.processInfo.environment["PAIR_LONG"] == "1"
 

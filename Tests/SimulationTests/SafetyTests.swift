@@ -1,8 +1,9 @@
 import PairCore
 import PairSim
+import TestThreads
 import Testing
 
-@Suite("Two nodes under every fault")
+@Suite("Two nodes under every fault", .ownThreads)
 struct SafetyTests {
     /// Seeds that each broke a promise once; the sentence says how.
     ///
