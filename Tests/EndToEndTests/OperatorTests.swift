@@ -102,6 +102,24 @@ extension EndToEnd {
             }
         }
 
+        @Test func `may switch HA on at once after pairing, or much later`() async throws {
+            for patience in [Duration.zero, .seconds(4)] {
+                try await LabPair.use { lab in
+                    try await Ledger.make(in: lab, on: .one)
+                    try await lab.pair()
+                    let paired = ContinuousClock.now
+                    try await eventually("several heartbeats' time has passed") {
+                        ContinuousClock.now - paired >= patience
+                    }
+
+                    let answer = try await lab.pairctl(.one, ["enable-ha", "--wait"])
+
+                    #expect(answer.status == 0, "after \(patience): \(answer.errors)")
+                    #expect(try await lab.status(.one).verdict == .protected)
+                }
+            }
+        }
+
         @Test func `may type enable-ha again without any effect`() async throws {
             try await LabPair.enabled { lab in
                 let before = try await lab.status(.one)
