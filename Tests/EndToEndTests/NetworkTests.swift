@@ -162,7 +162,8 @@ extension EndToEnd {
         }
 
         @Test func `leads to the primary, and to nobody while there is none`() async throws {
-            try await LabPair.enabled { lab in
+            // Node 2 must not take over meanwhile.
+            try await LabPair.enabled(LabOptions(timeout: .seconds(60))) { lab in
                 let spare = try [EchoServer().freePort, EchoServer().freePort]
                 let path = lab.folder.path + "/haproxy.cfg"
                 try Data(try self.recipe(lab, port: spare[0], readPort: spare[1]).utf8).write(
@@ -182,12 +183,12 @@ extension EndToEnd {
                 try await eventually("HAProxy leads to node 1") {
                     await self.nodeName(port: spare[0]) == "node-1"
                 }
+                try await eventually("readers are led to node 2") {
+                    await self.nodeName(port: spare[1]) == "node-2"
+                }
                 try await lab.stop(.one)
                 try await eventually("HAProxy leads to nobody") {
                     await self.nodeName(port: spare[0]) == nil
-                }
-                try await eventually("readers are led to node 2") {
-                    await self.nodeName(port: spare[1]) == "node-2"
                 }
                 try await lab.start(.one)
                 try await eventually("HAProxy leads to node 1 again") {
