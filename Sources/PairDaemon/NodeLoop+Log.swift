@@ -26,6 +26,8 @@ struct LogStanding {
     /// Which end of the log is the present one; reports of earlier ones are of no interest.
     var end: IdentityMarker?
     var isStreaming = false
+    /// After a failure: whatever made it fail is given a little time.
+    var notBefore: Instant?
     /// Why the log does not flow, as last told.
     var trouble: String?
 }
@@ -142,6 +144,7 @@ extension NodeLoop {
         self.log.served = nil
         self.log.wish = wish
         self.log.epoch = epoch
+        self.log.notBefore = nil
         guard !isSame else { return }
         self.endLog()
         self.startSink()
@@ -151,7 +154,8 @@ extension NodeLoop {
     func retryLog() { self.startSink() }
 
     func startSink() {
-        guard self.log.wish != .nothing, let connection = self.logLink,
+        guard self.log.wish != .nothing, self.shell.now >= self.log.notBefore ?? self.startedAt,
+            let connection = self.logLink,
             self.shell.router.sink == nil, let request = self.logRequest
         else { return }
         let shell = self.shell
@@ -215,6 +219,7 @@ extension NodeLoop {
             let wasCopying = self.shell.figures.values.copy != nil
             self.shell.figures.update { $0.copy = nil }
             self.log.trouble = reason
+            self.log.notBefore = self.shell.now + min(.seconds(1), self.shell.timers.connectionLoss)
             self.shell.log.emit(wasCopying ? .seedFailed : .replLost, level: .warning, reason)
             if isContentUnknown { self.surveyAgain() }
         case .applied, .copying, .tick: break

@@ -72,6 +72,31 @@ extension EndToEnd {
             }
         }
 
+        @Test func `arrives although others checkpointed while no daemon looked`() async throws {
+            try await LabPair.enabled { lab in
+                var committed = 0
+                for mode in ["PASSIVE", "FULL", "RESTART", "TRUNCATE"] {
+                    try await lab.kill(.one)
+                    let shell = try lab.application(.one)
+                    let writer = LedgerWriter(shell, from: committed + 1)
+                    try await writer.run(rate: nil, until: committed + 250)
+                    let answer = try await shell.run(
+                        "PRAGMA wal_checkpoint(\(mode)); VACUUM; PRAGMA wal_checkpoint(\(mode));"
+                    )
+                    #expect(answer.errors == [])
+                    #expect(answer.rows.allSatisfy { $0.hasPrefix("0|") }, "\(answer.rows)")
+                    try await writer.run(rate: nil, until: committed + 300)
+                    committed = writer.committed
+                    await shell.close()
+                    try await lab.start(.one)
+                    try await lab.protected()
+                }
+
+                try await lab.expectEqual(atLeast: committed)
+                #expect(lab.seedCount(.two) == 1, "a whole copy was taken again")
+            }
+        }
+
         @Test func `is seeded while it is written to`() async throws {
             try await LabPair.use { lab in
                 try await Ledger.make(
