@@ -193,7 +193,10 @@ extension Failover {
     private func isFulfilled(_ request: Request) -> Bool {
         let peer = self.link.peer
         return switch request.verb {
-        case .enableHA: self.record.role == .primary && self.record.right == .leased
+        case .enableHA:
+            // Not before the peer has said that it is armed, which ends the operation.
+            self.record.role == .primary && self.record.operation?.id != request.id
+                && (self.record.right == .leased || self.record.policy.failover == .manual)
         case .disableHA:
             self.record.role == .standalone
                 || self.record.role == .none && peer?.role == .standalone

@@ -147,6 +147,8 @@ extension Failover {
         }
         self.heard(acknowledgement.number)
         self.link.peerHeartbeatNonce = acknowledgement.nonce
+        self.primary.armedGeneration =
+            acknowledgement.isArmed ? acknowledgement.armGeneration : nil
         let sentAt =
             self.has(.leaseFromReceipt) ? self.clock.longest : self.primary.sent[index].at
         self.primary.sent.removeFirst(index + 1)

@@ -60,6 +60,8 @@ extension Failover {
         var nextReach: Duration = .zero
         package var follower: Follower?
         package var offer: RejoinOffer?
+        /// What the follower has last acknowledged to be armed by; `nil` when it is not.
+        var armedGeneration: UInt64?
 
         package init(stage: Stage) { self.stage = stage }
 
@@ -189,6 +191,14 @@ extension Failover {
         else { return true }
         let since = self.lastEvent.map { now - $0 } ?? .zero
         return primary.lease?.isValid(at: self.clock.longest + since) ?? false
+    }
+
+    /// The secondary is known to be armed: on itself by its record, on the primary by an answer to
+    /// a heartbeat, because what the primary has persisted may not have reached the peer yet.
+    package var secondaryIsArmed: Bool {
+        guard self.record.arming.isArmed else { return false }
+        guard case .primary(let primary) = self.state else { return true }
+        return primary.armedGeneration == self.record.arming.generation
     }
 
     /// Nothing has come from the peer for a while.

@@ -54,7 +54,8 @@ extension NodeLoop {
             )
         } else if self.presenceIsSuspended {
             found.append(.init("automatic failover is suspended", next: "pairctl resume"))
-        } else if isPair, !record.arming.isArmed, record.policy.failover != .manual {
+        } else if isPair, self.failover?.secondaryIsArmed != true, record.policy.failover != .manual
+        {
             found.append(.init("the secondary is not armed yet: it would not promote itself"))
         }
         return found

@@ -15,7 +15,8 @@ final class Trial {
     private var inFlight: Set<Int> = []
     /// What the secondary had acknowledged as durable.
     private var acknowledged = 0
-    private(set) var gaps: [Duration] = []
+    /// What earlier rounds have left in archives only.
+    private var lostBefore: Set<Int> = []
 
     private init(_ lab: LabPair) throws {
         self.lab = lab
@@ -128,7 +129,9 @@ final class Trial {
         #expect(lost.isSubset(of: archived), "gone: \(lost.subtracting(archived).sorted())")
         let tail = archived.subtracting(present)
         #expect(tail.isSubset(of: lost.union(self.inFlight)), "strange in a tail: \(tail.sorted())")
-        let broken = lost.filter { $0 <= self.acknowledged }.sorted()
+        #expect(self.lostBefore.isSubset(of: lost), "what was lost has come back")
+        let broken = lost.subtracting(self.lostBefore).filter { $0 <= self.acknowledged }.sorted()
+        self.lostBefore = lost
         #expect(broken.isEmpty, "acknowledged by the secondary and lost: \(broken)")
         let strangers = Set(present).subtracting(self.confirmed).subtracting(self.inFlight)
         #expect(strangers.isEmpty, "committed and never confirmed: \(strangers.sorted())")

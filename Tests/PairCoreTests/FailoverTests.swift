@@ -61,6 +61,24 @@ struct SilentPrimaryTests {
         #expect(pair.disks[1].role == .secondary)
     }
 
+    @Test func `counts as armed for its primary only when it has answered`() {
+        var pair = FailoverPair.protected()
+        #expect(pair.nodes[0].secondaryIsArmed && pair.nodes[1].secondaryIsArmed)
+        pair.ask(1, .suspend(for: .seconds(100_000)), 9)
+        pair.deliver()
+        pair.tick(140)
+        #expect(!pair.nodes[0].secondaryIsArmed)
+
+        pair.ask(1, .resume, 10)
+        for _ in 0..<300 where !pair.disks[1].arming.isArmed {
+            #expect(!pair.nodes[0].secondaryIsArmed, "the secondary does not know of it yet")
+            pair.tick()
+        }
+        pair.tick()
+
+        #expect(pair.nodes[0].secondaryIsArmed && pair.nodes[1].secondaryIsArmed)
+    }
+
     @Test func `promotes itself only when it is armed`() {
         var pair = FailoverPair.protected()
         pair.ask(1, .suspend(for: .seconds(100_000)), 9)
