@@ -144,7 +144,9 @@ extension Failover {
         let asked: NodeRecord.Operation? = self.link.peer?.request.map {
             self.operation($0, .enableHA, step: EnablingStep.joining)
         }
-        let operation = self.link.peer?.role == .primary ? self.link.peer?.operation : asked
+        var operation = self.link.peer?.role == .primary ? self.link.peer?.operation : asked
+        // Any other operation of the primary's has still to be heard, not to be taken for known.
+        if operation?.verb != .enableHA { operation = nil }
         self.persist { record in
             record.role = .secondary
             record.right = .solo

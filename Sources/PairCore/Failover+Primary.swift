@@ -18,8 +18,10 @@ extension Failover {
             self.resumeAfterPledge()
             if self.gate == .closed { self.considerOpening(closed) }
         }
-        self.beat()
+        // The heartbeat goes last. The two travel on different connections, and of two messages that
+        // overtake each other the older one is refused: better the statement, which repeats itself.
         self.probeAsPrimary()
+        self.beat()
     }
 
     /// Whether the right to keep the gate open without asking anyone has not run out.

@@ -151,6 +151,8 @@ extension Failover {
             record.suspension = nil
             record.peer?.wasEnabled = true
         }
+        // What this node asked of the peer while that was primary has come true, or is void.
+        self.link.request = nil
         self.state = .primary(Primary(stage: .serving))
         self.openGate()
         self.emit(.serveLog(under: epoch))

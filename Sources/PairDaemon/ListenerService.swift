@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -15,31 +16,63 @@ struct ListenerService: Service {
 
     func run() async throws {
         let configuration = self.shell.configuration
-        let control = try await ControlServer(
-            path: configuration.control.socket,
-            on: self.group,
-            handling: { [shell] in shell.take($0) }
-        ).start(owningGroup: Machine.groupID(named: configuration.control.adminGroup))
-        let health = try await HealthServer(
-            on: self.group.next(),
-            answering: { [shell] in shell.answer($0) },
-            observing: { [shell] path, status in
-                // Only paths of ours become labels; what others ask for is one series.
-                let known = Health.Question(path: path) != nil || path == "/metrics"
-                shell.metrics.count(
-                    "health_requests_total",
-                    labels: #"path="\#(known ? path : "other")",code="\#(status)""#
-                )
-            }
-        ).start(
-            host: configuration.healthListener.host,
-            port: Int(configuration.healthListener.port)
-        )
-        _ = try await self.shell.links.start()
+        let shell = self.shell
+        let control = try await self.open("control.socket", configuration.control.socket) {
+            try await ControlServer(
+                path: configuration.control.socket,
+                on: self.group,
+                handling: { shell.take($0) }
+            ).start(owningGroup: Machine.groupID(named: configuration.control.adminGroup))
+        }
+        let health = try await self.open("listen.health", "\(configuration.healthListener)") {
+            try await HealthServer(
+                on: self.group.next(),
+                answering: { shell.answer($0) },
+                observing: { path, status in
+                    // Only paths of ours become labels; what others ask for is one series.
+                    let known = Health.Question(path: path) != nil || path == "/metrics"
+                    shell.metrics.count(
+                        "health_requests_total",
+                        labels: #"path="\#(known ? path : "other")",code="\#(status)""#
+                    )
+                }
+            ).start(
+                host: configuration.healthListener.host,
+                port: Int(configuration.healthListener.port)
+            )
+        }
+        let replication = "\(configuration.replicationListener)"
+        _ = try await self.open("listen.replication", replication) {
+            try await shell.links.start()
+        }
         try await gracefulShutdown()
         try await health.close()
         try await control.close()
         try await self.shell.links.stop()
+    }
+
+    /// Opens a listener, or says which key of the configuration cannot be had, and why.
+    private func open<Listener>(
+        _ key: String,
+        _ address: String,
+        _ body: () async throws -> Listener
+    ) async throws(Daemon.StartFailure) -> Listener {
+        do {
+            return try await body()
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            throw Daemon.StartFailure(
+                exitCode: 1,
+                description: "\(key): another program listens on \(address); ss -ltnp names it"
+            )
+        } catch let error as IOError {
+            throw Daemon.StartFailure(
+                exitCode: 1,
+                description: "\(key): cannot listen on \(address): "
+                    + String(cString: strerror(error.errnoCode))
+            )
+        } catch {
+            throw Daemon.StartFailure(exitCode: 1, description: "\(key): \(error)")
+        }
     }
 }
 

@@ -247,14 +247,14 @@ extension NodeLoop {
 
     func answerThoseWhoWait() {
         guard !self.waitingForProtection.isEmpty else { return }
-        let judgement = self.judgement
-        if judgement.verdict == .protected {
+        if self.isWhole {
+            let verdict = self.judgement.verdict.rawValue
             let calls = self.waitingForProtection
             self.waitingForProtection = []
             for call in calls {
                 call.finish(
                     .done,
-                    "\(self.standingText): protected",
+                    "\(self.standingText): \(verdict)",
                     self.operationReport(nil)
                 )
             }

@@ -25,7 +25,7 @@ extension NodeLoop {
             unacknowledgedFor: values.durable.since.map { now - $0 } ?? .zero,
             peerGate: self.controlLink == nil ? nil : self.presence?.gate,
             troubles: self.troubles,
-            reservations: self.reservations,
+            reservations: self.reservations + self.tailReservations,
             lastVerifyFailed: (self.lastVerification?.differences ?? 0) > 0
         )
     }
@@ -57,16 +57,25 @@ extension NodeLoop {
         } else if isPair, !record.arming.isArmed, record.policy.failover != .manual {
             found.append(.init("the secondary is not armed yet: it would not promote itself"))
         }
-        for tail in self.tailReports {
-            found.append(
-                .init(
-                    "\(tail.transactions) transactions that only \(tail.node) held are in archive "
-                        + "\(tail.id)",
-                    next: "pairctl tail list"
-                )
+        return found
+    }
+
+    /// The archives that nobody has disposed of: they wait for an operator, not for the pair.
+    private var tailReservations: [PairFacts.Reservation] {
+        self.tailReports.map { tail in
+            .init(
+                "\(tail.transactions) transactions that only \(tail.node) held are in archive "
+                    + "\(tail.id)",
+                next: "pairctl tail list"
             )
         }
-        return found
+    }
+
+    /// Protected, or kept from it by nothing but an undisposed tail: what `--wait` waits for.
+    var isWhole: Bool {
+        var facts = self.facts
+        facts.reservations = self.reservations
+        return facts.judgement.verdict == .protected
     }
 
     /// The peer said that it is suspended.
