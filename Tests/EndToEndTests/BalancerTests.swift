@@ -84,14 +84,15 @@ extension EndToEnd {
         }
 
         @Test func `leads to the primary, and to nobody while there is none`() async throws {
-            try await LabPair.enabled { lab in
+            // Node 2 must not take over meanwhile; without its primary it leads no readers either.
+            try await LabPair.enabled(LabOptions(timeout: .seconds(60))) { lab in
                 let proxy = try Proxy(lab)
                 defer { proxy.end() }
                 try await proxy.leads(to: "node-1")
+                try await proxy.leadsReaders(to: "node-2")
 
                 try await lab.stop(.one)
                 try await proxy.leads(to: nil)
-                try await proxy.leadsReaders(to: "node-2")
 
                 try await lab.start(.one)
                 try await proxy.leads(to: "node-1")
