@@ -122,8 +122,9 @@ extension EndToEnd {
                     try await Task.sleep(for: .milliseconds(.random(in: 0...120)))
                     let victim = LabNode.allCases.randomElement() ?? .one
                     try await lab.kill(victim)
-                    _ = await verb
+                    // Before the timeout: a failover may lose what a handover may not.
                     try await lab.start(victim)
+                    _ = await verb
                     let survivor = try await trial.settled()
                     try await trial.client.commits(20, on: survivor)
                     #expect(try await trial.expectNothingMissing(on: survivor) == 0)
@@ -148,8 +149,9 @@ extension EndToEnd {
                         try await Task.sleep(for: .milliseconds(.random(in: 0...600)))
                         let victim = LabNode.allCases.randomElement() ?? .one
                         try await lab.kill(victim)
-                        _ = await verb
+                        // Before the timeout: a failover may lose what a handover may not.
                         try await lab.start(victim)
+                        _ = await verb
                     }
                     // Once more, for one whose operator was cut off; repeating is safe.
                     try await lab.enableHA(on: primary.other)
