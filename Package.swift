@@ -186,7 +186,7 @@ let package = Package(
         .testTarget(
             name: "PairNetTests",
             dependencies: [
-                "PairCore", "PairWire", "PairNet",
+                "PairCore", "PairWire", "PairNet", "TestThreads",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
@@ -206,7 +206,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "PairCore", "PairWire", "PairLab", "paird", "pairctl", "pair-lab", "pair-bench",
+                "PairCore", "PairWire", "PairLab", "TestThreads", "paird", "pairctl", "pair-lab",
+                "pair-bench",
             ],
             swiftSettings: strict
         ),

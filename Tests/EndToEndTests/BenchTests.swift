@@ -1,8 +1,9 @@
 import Foundation
 import PairLab
+import TestThreads
 import Testing
 
-@Suite("The table of numbers")
+@Suite("The table of numbers", .wholeMachine)
 struct BenchTests {
     /// What a script finds in the document.
     struct Document: Decodable {

@@ -1,13 +1,14 @@
 import Foundation
 import PairCore
 import PairLab
+import TestThreads
 import Testing
 
 /// Real daemons, real faults.
 ///
 /// One after the other: each of them has two daemons and an application at full speed, and the
 /// lab's timers must not meet a machine that is busy with something else.
-@Suite("End to end", .serialized)
+@Suite("End to end", .serialized, .wholeMachine)
 enum EndToEnd {
     /// Many rounds instead of a few.
     static let isLong = ProcessInfo.processInfo.environment["PAIR_LONG"] == "1"

@@ -1,9 +1,10 @@
 import Foundation
 import PairLab
+import TestThreads
 import Testing
 
 /// The measuring instruments must be right before anything is measured with them.
-@Suite("The lab's own instruments")
+@Suite("The lab's own instruments", .wholeMachine)
 struct LabTests {
     /// A vault without daemons.
     private func withVault(_ body: (String) async throws -> Void) async throws {

@@ -2,9 +2,10 @@ import Foundation
 import PairCore
 import PairLab
 import PairWire
+import TestThreads
 import Testing
 
-@Suite("pairctl")
+@Suite("pairctl", .wholeMachine)
 struct PairctlTests {
     private func line(_ value: some Encodable) throws -> String {
         String(decoding: try JSONEncoder().encode(value), as: UTF8.self)

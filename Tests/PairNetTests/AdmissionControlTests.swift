@@ -1,9 +1,10 @@
 import NIOCore
 import PairCore
 import PairNet
+import TestThreads
 import Testing
 
-@Suite("Admission: strangers at the door")
+@Suite("Admission: strangers at the door", .partOfMachine)
 struct AdmissionControlTests {
     private let start = Instant(sinceStart: .seconds(100))
 

@@ -2,9 +2,10 @@ import Foundation
 import NIOCore
 import NIOPosix
 import PairNet
+import TestThreads
 import Testing
 
-@Suite("Control socket")
+@Suite("Control socket", .partOfMachine)
 struct ControlTests {
     private let group = MultiThreadedEventLoopGroup.singleton
 

@@ -1,8 +1,9 @@
 import PairCore
 import PairNet
+import TestThreads
 import Testing
 
-@Suite("Cryptography: published vectors")
+@Suite("Cryptography: published vectors", .partOfMachine)
 struct CryptographyTests {
     @Test func `derives keys as RFC 5869 says, test case 1`() throws {
         let secret = SecretBytes(copying: [UInt8](repeating: 0x0b, count: 22))

@@ -3,9 +3,10 @@ import NIOPosix
 import PairCore
 import PairNet
 import PairWire
+import TestThreads
 import Testing
 
-@Suite("Peer link: under a flood of strangers")
+@Suite("Peer link: under a flood of strangers", .partOfMachine)
 struct FloodTests {
     @Test func `serves the peer's connections while strangers hold every slot`() async throws {
         try await withPair(oneDials: false) { zero, one in

@@ -2,9 +2,10 @@ import NIOCore
 import NIOPosix
 import PairNet
 import Synchronization
+import TestThreads
 import Testing
 
-@Suite("Health listener")
+@Suite("Health listener", .partOfMachine)
 struct HealthTests {
     @Test func `answers with what is true at the moment of the request`() async throws {
         let isOpen = Atomic(true)

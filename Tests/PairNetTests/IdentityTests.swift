@@ -1,8 +1,9 @@
 import Foundation
 import PairNet
+import TestThreads
 import Testing
 
-@Suite("Identity: the keys of a node")
+@Suite("Identity: the keys of a node", .partOfMachine)
 struct IdentityTests {
     @Test func `makes keys once and finds the same ones afterwards`() throws {
         try withFolder { folder in

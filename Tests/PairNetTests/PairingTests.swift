@@ -4,9 +4,10 @@ import PairCore
 import PairNet
 import PairWire
 import Synchronization
+import TestThreads
 import Testing
 
-@Suite("Pairing: two strangers and a code")
+@Suite("Pairing: two strangers and a code", .partOfMachine)
 struct PairingTests {
     @Test func `makes a pair that both nodes know the same way`() async throws {
         try await withInvitation { invitation in

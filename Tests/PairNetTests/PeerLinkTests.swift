@@ -3,9 +3,10 @@ import NIOPosix
 import PairCore
 import PairNet
 import PairWire
+import TestThreads
 import Testing
 
-@Suite("Peer link: two nodes that are paired")
+@Suite("Peer link: two nodes that are paired", .partOfMachine)
 struct PeerLinkTests {
     @Test func `comes to rest on one connection for each purpose, the same on both sides`()
         async throws

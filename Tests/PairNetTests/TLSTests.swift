@@ -4,9 +4,10 @@ import NIOPosix
 import PairCore
 import PairNet
 import PairWire
+import TestThreads
 import Testing
 
-@Suite("TLS: who is not let in, before any byte is heard")
+@Suite("TLS: who is not let in, before any byte is heard", .partOfMachine)
 struct TLSTests {
     /// What a client that OpenSSL's own tool plays tries, and why it fails.
     struct Attempt: Sendable, CustomTestStringConvertible {

@@ -4,7 +4,7 @@ import PairStore
 import TestThreads
 import Testing
 
-@Suite("Apply: nobody else writes to the copy", .ownThreads)
+@Suite("Apply: nobody else writes to the copy", .partOfMachine, .ownThreads)
 struct ApplyGateTests {
     static let statements = [
         "INSERT INTO t(body) VALUES('x')", "UPDATE t SET body='y'", "CREATE TABLE u(x)",

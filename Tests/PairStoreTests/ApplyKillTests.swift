@@ -5,7 +5,7 @@ import PairWAL
 import TestThreads
 import Testing
 
-@Suite("Apply: killed at any moment", .ownThreads)
+@Suite("Apply: killed at any moment", .partOfMachine, .ownThreads)
 struct ApplyKillTests {
     /// Kills the applier at random moments until it has applied everything.
     ///

@@ -5,7 +5,7 @@ import PairWAL
 import TestThreads
 import Testing
 
-@Suite("Apply: the copy follows", .ownThreads)
+@Suite("Apply: the copy follows", .partOfMachine, .ownThreads)
 struct ApplyTests {
     @Test(arguments: [512, 4_096, 65_536])
     func `repeats every commit to the byte`(pageSize: Int) throws {

@@ -4,7 +4,7 @@ import PairStore
 import TestThreads
 import Testing
 
-@Suite("Archives: the peer sends one", .ownThreads)
+@Suite("Archives: the peer sends one", .partOfMachine, .ownThreads)
 struct ArchiveReceivingTests {
     struct Piece {
         var id: String

@@ -5,7 +5,7 @@ import PairWAL
 import TestThreads
 import Testing
 
-@Suite("Archives: a node seals its divergent tail", .ownThreads)
+@Suite("Archives: a node seals its divergent tail", .partOfMachine, .ownThreads)
 struct ArchiveTests {
     @Test(arguments: [512, 4_096, 65_536])
     func `holds an image that opens by itself and has every row`(pageSize: Int) throws {
@@ -214,7 +214,7 @@ struct ArchiveTests {
     }
 }
 
-@Suite("Archives: a folder that a crash or a bad disk has left", .ownThreads)
+@Suite("Archives: a folder that a crash or a bad disk has left", .partOfMachine, .ownThreads)
 struct ArchiveDamageTests {
     @Test(arguments: [["vault.db"], ["vault.db", "segments.log", "manifest.json"]])
     func `does not list what is half-written, and writes it anew`(files: [String]) throws {

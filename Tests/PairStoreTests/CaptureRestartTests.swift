@@ -5,7 +5,7 @@ import PairWAL
 import TestThreads
 import Testing
 
-@Suite("Capture: it ends and begins again", .serialized, .ownThreads)
+@Suite("Capture: it ends and begins again", .partOfMachine, .serialized, .ownThreads)
 struct CaptureRestartTests {
     @Test func `goes on where it was when nothing was committed meanwhile`() throws {
         let bench = try CaptureBench()
@@ -175,7 +175,7 @@ struct CaptureRestartTests {
     }
 }
 
-@Suite("Capture: a vault that cannot be served", .ownThreads)
+@Suite("Capture: a vault that cannot be served", .partOfMachine, .ownThreads)
 struct CaptureRefusalTests {
     let directory = NSTemporaryDirectory() + "refusal-" + UUID().uuidString
 

@@ -5,7 +5,7 @@ import PairWAL
 import TestThreads
 import Testing
 
-@Suite("Capture: an application commits", .serialized, .ownThreads)
+@Suite("Capture: an application commits", .partOfMachine, .serialized, .ownThreads)
 struct CaptureTests {
     @Test(arguments: [512, 4_096, 65_536], ["OFF", "NORMAL", "FULL"])
     func `follows every commit to the byte`(pageSize: Int, synchronous: String) throws {

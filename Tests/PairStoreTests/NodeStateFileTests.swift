@@ -4,7 +4,7 @@ import PairStore
 import TestThreads
 import Testing
 
-@Suite("The node's memory: two generations on the disk", .ownThreads)
+@Suite("The node's memory: two generations on the disk", .partOfMachine, .ownThreads)
 struct NodeStateFileTests {
     let folder: TemporaryFolder
 

@@ -6,7 +6,7 @@ import Synchronization
 import TestThreads
 import Testing
 
-@Suite("Seed: a whole copy where there is none", .ownThreads)
+@Suite("Seed: a whole copy where there is none", .partOfMachine, .ownThreads)
 struct SeedTests {
     static let setup = """
         CREATE TABLE t(id INTEGER PRIMARY KEY, body BLOB);
@@ -156,7 +156,7 @@ struct SeedTests {
     }
 }
 
-@Suite("Delta: a copy that has parted from the primary", .ownThreads)
+@Suite("Delta: a copy that has parted from the primary", .partOfMachine, .ownThreads)
 struct DeltaTests {
     @Test(arguments: [512, 4_096, 65_536])
     func `takes only what differs, and readers see one vault or the other`(pageSize: Int) throws {

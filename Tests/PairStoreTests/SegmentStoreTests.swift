@@ -5,7 +5,7 @@ import PairWAL
 import TestThreads
 import Testing
 
-@Suite("The log: what was appended is there again", .ownThreads)
+@Suite("The log: what was appended is there again", .partOfMachine, .ownThreads)
 struct SegmentStoreTests {
     let folder: TemporaryFolder
 

@@ -3,7 +3,7 @@ import PairWAL
 import TestThreads
 import Testing
 
-@Suite("Segments: bytes in, the same pages out", .ownThreads)
+@Suite("Segments: bytes in, the same pages out", .partOfMachine, .ownThreads)
 struct SegmentTests {
     let digest = VaultDigest(1, 2, 3, 4)
     let after = VaultDigest(5, 6, 7, 8)
@@ -131,7 +131,7 @@ struct SegmentTests {
     }
 }
 
-@Suite("Segments: bytes that are none", .ownThreads)
+@Suite("Segments: bytes that are none", .partOfMachine, .ownThreads)
 struct HostileSegmentTests {
     @Test func `notices any single changed byte`() throws {
         let bytes = try Self.segment()

@@ -3,7 +3,7 @@ import PairWAL
 import TestThreads
 import Testing
 
-@Suite("WAL: bytes that SQLite wrote", .ownThreads)
+@Suite("WAL: bytes that SQLite wrote", .partOfMachine, .ownThreads)
 struct WALTests {
     static let pageSize = [512].compactMap { PageSize(byteCount: $0) }[0]
 

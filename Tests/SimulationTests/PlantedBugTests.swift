@@ -5,7 +5,7 @@
     import TestThreads
     import Testing
 
-    @Suite("The simulator, when a mistake is made on purpose", .ownThreads)
+    @Suite("The simulator, when a mistake is made on purpose", .partOfMachine, .ownThreads)
     struct PlantedBugTests {
         static let isLong = ProcessInfo.processInfo.environment["PAIR_LONG"] == "1"
 

@@ -3,7 +3,7 @@ import PairSim
 import TestThreads
 import Testing
 
-@Suite("Two nodes under every fault", .ownThreads)
+@Suite("Two nodes under every fault", .partOfMachine, .ownThreads)
 struct SafetyTests {
     /// Seeds that each broke a promise once; the sentence says how.
     ///
