@@ -200,6 +200,7 @@ extension Failover {
         case .disableHA:
             self.record.role == .standalone
                 || self.record.role == .none && peer?.role == .standalone
+        case .promote where self.record.role == .primary && self.gate == .open: true
         case .switchover, .promote:
             self.record.operation?.id != request.id
                 && (self.record.role == .primary && self.gate == .open && peer?.role == .secondary

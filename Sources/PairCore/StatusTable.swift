@@ -128,7 +128,7 @@ extension StatusTable {
                 "Tail",
                 "\(tail.id): \(count) of \(tail.node) (\(tail.from) to \(tail.to)), "
                     + "\(StatusText.size(tail.bytes)), \(tail.at.minute) UTC; "
-                    + "pairctl tail show \(tail.id)"
+                    + "pairctl tail list"
             )
         }
         if let change = self.report.lastChange {

@@ -158,6 +158,12 @@ extension NodeLoop {
             let connection = self.logLink,
             self.shell.router.sink == nil, let request = self.logRequest
         else { return }
+        guard !self.wouldGiveUpUnknownVault else {
+            self.log.trouble =
+                "this node holds a vault of its own that nobody has archived; move "
+                + "\(self.shell.configuration.vaultPath) away, or restart paird"
+            return
+        }
         let shell = self.shell
         let marker = IdentityMarker()
         let id = ObjectIdentifier(marker)
@@ -190,6 +196,15 @@ extension NodeLoop {
         shell.router.become(.sink(sink), on: connection)
         sink.begin(request)
         if case .archive(let tail) = self.log.wish { sink.sendArchive(tail) }
+    }
+
+    /// The last guard before a copy: a vault that was never part of the pair's history, and is in no
+    /// archive, is not replaced, whatever has been decided.
+    private var wouldGiveUpUnknownVault: Bool {
+        guard self.log.wish == .copy, self.record.lineage.entries.isEmpty,
+            !self.tails.contains(where: { $0.node == self.record.peer?.bit })
+        else { return false }
+        return self.mayHoldVault
     }
 
     private var logRequest: LogMessage.Request? {

@@ -239,9 +239,12 @@ extension NodeLoop {
         }
     }
 
+    /// The peer's role by its newest statement, which is ahead of what it says for display.
+    var peerRole: Role? { self.failover?.link.peer?.role ?? self.presence?.role }
+
     var standingText: String {
         let record = self.record
-        let peer = self.presence.map { ", \(self.peerName) is \($0.role.rawValue)" } ?? ""
+        let peer = self.peerRole.map { ", \(self.peerName) is \($0.rawValue)" } ?? ""
         return "\(self.localName) is \(record.role.rawValue)\(peer)"
     }
 

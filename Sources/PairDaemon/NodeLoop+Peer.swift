@@ -103,7 +103,7 @@ extension NodeLoop {
     var content: VaultContent {
         guard let attachment = self.attachment else {
             // A look opens the database; between two looks an operator may well wait.
-            if let (content, at) = self.contentSeen, self.shell.now - at < .seconds(5) {
+            if let (content, at) = self.contentSeen, self.shell.now - at < .seconds(1) {
                 return content
             }
             let content = self.shell.vault.content

@@ -23,11 +23,17 @@ extension NodeLoop {
             timeout: self.shell.timers.timeout,
             equalSince: self.equalAt.map { now - $0 },
             unacknowledgedFor: values.durable.since.map { now - $0 } ?? .zero,
-            peerGate: self.controlLink == nil ? nil : self.presence?.gate,
+            peerGate: self.peerGate,
             troubles: self.troubles,
             reservations: self.reservations + self.tailReservations,
             lastVerifyFailed: (self.lastVerification?.differences ?? 0) > 0
         )
+    }
+
+    private var peerGate: GateState? {
+        guard self.controlLink != nil else { return nil }
+        return self.failover?.link.peer.map { $0.gateIsOpen ? .open : .closed }
+            ?? self.presence?.gate
     }
 
     /// What counts as silence: of a secondary the heartbeats that are missing, else everything.
@@ -217,7 +223,8 @@ extension NodeLoop {
 
     private func peerNode(_ now: Instant, _ lastHeard: Instant?) -> StatusReport.Peer? {
         guard let peer = self.record.peer else { return nil }
-        let presence = self.presence
+        // What a silent peer was is no news of what it is.
+        let presence = self.controlLink == nil ? nil : self.presence
         return StatusReport.Peer(
             node: StatusReport.Node(
                 name: peer.name,
@@ -282,7 +289,11 @@ extension NodeLoop {
             untilPromotion: isArmed ? max(.zero, left) : nil,
             conditions: isSecondary
                 ? conditions.map { .init(name: $0.name.rawValue, met: $0.isMet) } : [],
-            blockers: isSecondary ? unmet.map { "not met: \($0.name.rawValue)" } : []
+            blockers: isSecondary
+                ? unmet.map { "not met: \($0.name.rawValue)" }
+                : self.reservations.map(\.reason).filter {
+                    $0.contains("armed") || $0.contains("suspended")
+                }
         )
     }
 }

@@ -73,9 +73,17 @@ extension NodeLoop {
         }
         if self.isJoining {
             self.isJoining = false
-            return self.tell(.gateClosed(self.normalized(attachment.position ?? .start)))
+            let here =
+                attachment.position.map { self.normalized($0) }
+                ?? Position(epoch: .none, txid: .zero, digest: attachment.scannedDigest)
+            // Whatever lay here at the start of the daemon: what counts is what lies here now.
+            if attachment.hasTables { self.tell(.positionChanged(here)) }
+            return self.tell(.gateClosed(here))
         }
-        if self.record.role == .primary || self.record.role == .standalone, self.gate == .open {
+        if self.record.role == .primary || self.record.role == .standalone,
+            self.failover?.gate == .open
+        {
+            self.lastLogged = self.shell.vault.log.newest
             // Capture had ended; what can be proven has been found.
             do {
                 try self.openGate(under: self.record.epoch)
@@ -323,6 +331,7 @@ extension NodeLoop {
             // Nothing more is shipped from this attachment; the next one finds what can be proven.
             self.stopLog()
             self.captureEpoch = nil
+            guard !isReplaced else { return self.giveUp(error) }
             self.attach(.open)
         case .recovered(let after):
             log.emit(
@@ -347,6 +356,14 @@ extension NodeLoop {
         }
     }
 
+    /// The file that was served is no longer there: what lies in its place now is not taken for it.
+    private func giveUp(_ error: VaultError) {
+        self.failure =
+            "\(error). The last state that was served is on \(self.peerName): let it take over "
+            + "(there: pairctl promote), or put the vault back, then restart paird here"
+        self.tell(.storageFailed)
+    }
+
     // MARK: What others see
 
     var gate: GateState {
@@ -354,14 +371,17 @@ extension NodeLoop {
             return Failover.gateAtStart(of: self.record) == .unmanaged ? .unmanaged : .closed
         }
         return switch failover.gate {
-        case .unmanaged: .unmanaged
-        case .open: failover.isServing(at: self.shell.now) ? .open : .closed
+        case .unmanaged: self.isMarked ? .closed : .unmanaged
+        case .open:
+            self.attachment != nil && failover.isServing(at: self.shell.now) ? .open : .closed
         case .closing, .closed: .closed
         }
     }
 
     var state: NodeState {
         guard let failover = self.failover else { return .starting }
+        let serves = self.record.role == .primary || self.record.role == .standalone
+        if serves, self.attachment == nil, failover.nodeState != .failed { return .starting }
         // The machine hears heartbeats; the shell hears every connection, and so knows sooner.
         let isLost = self.shell.now - self.lastHeard > self.shell.timers.connectionLoss
         return failover.nodeState == .streaming && self.record.role == .primary && isLost

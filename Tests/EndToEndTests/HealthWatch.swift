@@ -51,8 +51,9 @@ final class HealthWatch: Sendable {
                 if second != nil { state.record.yes[.two, default: 0] += 1 }
                 state.record.complaints = Array((state.record.complaints + found).prefix(10))
             }
-            let early = ContinuousClock.now.duration(to: next)
-            if early > .zero { try? await Task.sleep(for: early) }
+            while ContinuousClock.now < next {
+                try? await Task.sleep(until: next, clock: .continuous)
+            }
         }
     }
 

@@ -69,6 +69,12 @@ struct FailoverPair {
         pair.ask(0, .enableHA(discardingPeerVault: false), 2)
         pair.deliver()
         pair.tick(3)
+        // Until the secondary has said that it is armed, and the operation has ended with that.
+        var patience = 300
+        while pair.disks[0].operation != nil || !pair.nodes[0].secondaryIsArmed, patience > 0 {
+            pair.tick(1)
+            patience -= 1
+        }
         return pair
     }
 
