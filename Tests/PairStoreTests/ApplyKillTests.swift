@@ -69,7 +69,6 @@ struct ApplyKillTests {
         if !isDelta { try FileManager.default.removeItem(atPath: bench.path) }
         let old = isDelta ? try Self.sum(bench.path) : nil
         let new = try Self.sum(image)
-        var random = SplitMix(state: isDelta ? 3 : 4)
         var kills = 0
 
         while true {
@@ -77,7 +76,8 @@ struct ApplyKillTests {
                 Self.program, "copy", bench.folder.path, image, "4096", end.epoch.description,
                 end.txid.description, end.digest.description,
             ])
-            let life = kills < 25 ? Double(random.next() % 60) / 1_000 : 60
+            // Each life is a little longer than the one before, so that the death moves through it.
+            let life = kills < 25 ? Double(kills + 1) * 0.002 : 60
             let isDone = client.ends(within: life)
             client.kill()
             let (text, _) = client.wait()
