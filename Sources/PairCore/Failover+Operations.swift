@@ -178,6 +178,9 @@ extension Failover {
                 && self.clock.longest - self.link.requestedAt > lifetime
             if self.isFulfilled(request) || isOver {
                 self.link.request = nil
+                if isOver, self.record.role == .none, self.record.operation?.id == request.id {
+                    self.persist { $0.operation = nil }
+                }
                 if !self.isFulfilled(request) { self.endAwaited(.aborted) { $0.id == request.id } }
             }
         }

@@ -12,6 +12,8 @@ extension Failover {
         self.repeatAsking()
         switch self.record.role {
         case .none:
+            // Nobody asks for it any more; kept, it would stand in the way of what the peer asks.
+            if self.record.operation != nil { self.persist { $0.operation = nil } }
             self.state = .idle
             if self.gate == .closed { self.emit(.setMarker) }
         case .standalone:

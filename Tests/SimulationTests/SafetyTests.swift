@@ -15,6 +15,7 @@ struct SafetyTests {
         339,  // 2026-11-22: the tick in which a heartbeat came was counted as silence.
         19,  // 2026-11-22: a survivor of lower epoch could not be followed by the one that gave in.
         200_841,  // 2026-11-22: a statement overtook every heartbeat, which was refused as stale.
+        988,  // 2026-11-22: a verb of an earlier start kept the other node from switching HA on.
         200_420,  // 2026-11-22: a node took a request to join in the word that told it to leave.
         77,  // 2026-11-22: a parked node did not pledge for an arming that never reached it.
     ]
