@@ -112,7 +112,7 @@ package struct Daemon: Sendable {
                         failureTerminationBehavior: .gracefullyShutdownGroup
                     ),
                     .init(
-                        service: ListenerService(shell: self.shell, group: self.group),
+                        service: Listeners(shell: self.shell, group: self.group),
                         failureTerminationBehavior: .gracefullyShutdownGroup
                     ),
                 ],

@@ -10,7 +10,7 @@ import PairWire
 import ServiceLifecycle
 
 /// The control socket, the health listener and the peer link, from the start to the end.
-struct ListenerService: Service {
+struct Listeners: Service {
     let shell: NodeShell
     let group: MultiThreadedEventLoopGroup
 
