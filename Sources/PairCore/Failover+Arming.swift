@@ -80,7 +80,7 @@ extension Failover {
         else { return }
         let isWilling =
             self.record.suspension == nil && !self.record.isSeeding
-            && self.record.quarantineReason == nil && self.secondary.stage == .following
+            && self.record.quarantineReason == nil && self.secondary.isFollowing
         if isWilling {
             self.persist { record in
                 record.arming.generation = heartbeat.armGeneration

@@ -16,7 +16,12 @@ extension Failover {
         case peerApplied(Position, inSync: Bool)
         /// There is a way to the peer again; what was said without one is lost.
         case connected
-        /// The log connection is gone.
+        /// The log connection is gone; the shell makes another and goes on where this one ended.
+        case logInterrupted
+        /// The log flows again from where it was interrupted.
+        case logResumed
+        /// The log cannot be followed from here any more: the primary refuses to go on, or the copy
+        /// is not what was recorded.
         case logLost
         /// Answers `locate`.
         case located(RejoinInquiry, RejoinFinding)

@@ -211,11 +211,29 @@ extension Failover {
         self.continueHandingOver()
     }
 
-    mutating func logLost() {
+    /// The secondary stays one: what it holds is still part of the primary's history, and only time
+    /// can tell whether anything is wrong.
+    mutating func logInterrupted() {
         switch self.state {
         case .primary: self.primary.follower = nil
         case .secondary(let secondary):
             guard secondary.stage == .following else { return }
+            self.secondary.stage = .interrupted(since: self.clock.shortest)
+            self.secondary.nextProbe = self.clock.shortest
+        case .starting, .idle, .standalone, .failed: break
+        }
+    }
+
+    mutating func logResumed() {
+        guard case .secondary(let secondary) = self.state, secondary.isFollowing else { return }
+        self.secondary.stage = .following
+    }
+
+    mutating func logLost() {
+        switch self.state {
+        case .primary: self.primary.follower = nil
+        case .secondary(let secondary):
+            guard secondary.isFollowing else { return }
             self.emit(.stopLog)
             self.secondary.stage = .searching
             self.secondary.nextProbe = self.clock.shortest

@@ -21,6 +21,9 @@ extension Failover {
             return self.silence > self.timing.suspicion ? self.timing.absence : self.timing.tick
         case .rejoining: return self.timing.absence
         case .following: return self.silence >= self.timing.suspicion ? self.timing.repetition : nil
+        case .interrupted:
+            return self.silence >= self.timing.suspicion
+                ? self.timing.repetition : self.timing.absence
         case .promoting: return nil
         }
     }
@@ -95,6 +98,10 @@ extension Failover {
     }
 
     mutating func secondaryHears(_ statement: Statement) {
+        if case .interrupted = self.secondary.stage, statement.role != .primary {
+            // Whom this node followed leads no more; nobody will go on with that log.
+            self.logLost()
+        }
         switch statement.role {
         case .primary: self.secondaryHears(primary: statement)
         case .secondary: self.secondaryMeets(secondary: statement)
@@ -124,7 +131,7 @@ extension Failover {
             guard statement.epoch != rejoining.epoch else { return }
             self.emit(.stopLog)
             self.secondary.stage = .searching
-        case .following:
+        case .following, .interrupted:
             guard statement.epoch > self.record.epoch else { return }
             self.emit(.stopLog)
             self.secondary.stage = .searching

@@ -81,6 +81,9 @@ extension Failover {
             /// Makes its content a prefix of the primary's history.
             case rejoining(Rejoining)
             case following
+            /// Follows as soon as there is a log connection again; its content is still a prefix of
+            /// the primary's history, so it may stay armed, and be read.
+            case interrupted(since: Duration)
             /// The timeout has passed; the vault, and the network if asked to, is being checked.
             case promoting(Promoting)
         }
@@ -107,6 +110,15 @@ extension Failover {
         }
 
         package var stage: Stage
+
+        /// Its content is a prefix of the primary's history, connected or not.
+        package var isFollowing: Bool {
+            switch self.stage {
+            case .following, .interrupted: true
+            case .searching, .rejoining, .promoting: false
+            }
+        }
+
         /// When the last accepted heartbeat came, on ``FailoverClock/shortest``.
         package var heardAt: Duration
         /// Since the start or the last gap, on ``FailoverClock/shortest``.
@@ -177,6 +189,9 @@ extension Failover {
                 self.record.isSeeding
                     ? .seeding : rejoining.offer.rejoin.sealsTail ? .superseded : .catchingUp
             case .following: self.silence >= self.timing.suspicion ? .suspect : .streaming
+            case .interrupted(let since):
+                self.silence >= self.timing.suspicion
+                    || self.clock.shortest - since >= self.timing.absence ? .suspect : .streaming
             case .promoting: .promoting
             }
         }

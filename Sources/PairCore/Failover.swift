@@ -103,6 +103,8 @@ package struct Failover: Sendable {
         case .gateClosed(let position): self.gateDidClose(at: position)
         case .peerApplied(let position, let inSync): self.peerApplied(position, inSync: inSync)
         case .connected: if self.state != .starting { self.state(asProbe: true) }
+        case .logInterrupted: self.logInterrupted()
+        case .logResumed: self.logResumed()
         case .logLost: self.logLost()
         case .located(let inquiry, let finding): self.located(inquiry, finding)
         case .vaultChecked(let check): self.vaultChecked(check)

@@ -98,6 +98,9 @@ package struct PairFacts: Hashable, Sendable {
             judgement.reasons.append(reservation.reason)
             judgement.next = judgement.next ?? reservation.next
         }
+        if judgement.verdict != .protected, judgement.verdict != .standalone {
+            judgement.next = judgement.next ?? "pairctl status --watch"
+        }
         return judgement
     }
 
@@ -124,61 +127,140 @@ package struct PairFacts: Hashable, Sendable {
                 ["HA has never been on"],
                 next: "pairctl enable-ha, on the node whose vault is to be served"
             )
-        default: Judgement(.down, ["this node serves nothing (\(self.state.rawValue))"])
+        case .parked where self.peerGate == .open:
+            Judgement(
+                .standalone,
+                ["HA is off: \(self.peer) serves alone, this node serves nothing"],
+                next: "pairctl enable-ha, on the node that is to be primary"
+            )
+        case .parked:
+            Judgement(
+                .down,
+                ["HA is off, and this node serves nothing"],
+                next: "pairctl enable-ha; to serve without a peer: pairctl init --standalone"
+            )
+        case .seeding, .catchingUp:
+            Judgement(.down, [self.servesNothing], next: "pairctl status --watch")
+        case .starting, .failed, .quarantined, .serving, .streaming, .alone, .draining, .inDoubt,
+            .fenced, .lookingForPeer, .suspect, .promoting, .superseded, .hold:
+            Judgement(.down, [self.servesNothing], next: Self.readLog)
         }
     }
+
+    private var servesNothing: String { "this node serves nothing (\(self.state.rawValue))" }
+
+    private static let readLog = "journalctl -u paird -n 50"
+
+    private var peer: String { self.names.peer ?? "the peer" }
 
     private var asPrimary: Judgement {
         guard self.gate == .open else {
-            return Judgement(.down, ["the primary's gate is closed (\(self.state.rawValue))"])
+            let next =
+                switch self.state {
+                case .starting, .failed, .quarantined: Self.readLog
+                case .draining, .promoting: "pairctl status --watch"
+                default:
+                    "on \(self.peer): systemctl start paird; if it is known to be down: "
+                        + "pairctl promote --force --confirm \(self.peer) --reason TEXT"
+                }
+            let reason = "the primary's gate is closed (\(self.state.rawValue))"
+            return Judgement(.down, [reason], next: next)
         }
-        let peer = self.names.peer ?? "the peer"
         guard self.state == .streaming else {
             return Judgement(
                 .unprotected,
-                ["\(peer) is not connected\(self.silenceText)"],
-                next: "on \(peer): systemctl status paird"
+                ["\(self.peer) is not connected\(self.silenceText)"],
+                next: self.askPeer
             )
         }
-        return self.copies(of: peer)
+        return self.copies(of: self.peer)
+    }
+
+    private var askPeer: String { "on \(self.peer): systemctl status paird" }
+
+    /// The primary may be lost; `promote` says first what would be lost with it.
+    private var replacePrimary: String {
+        "on \(self.peer): systemctl start paird; if it is lost, here: pairctl promote"
     }
 
     private var asSecondary: Judgement {
-        let peer = self.names.peer ?? "the primary"
+        let peer = self.peer
         if let silence, silence > self.timeout / 2 {
-            return Judgement(.down, ["nothing heard from \(peer)\(self.silenceText)"])
+            return Judgement(
+                .down,
+                ["nothing heard from \(peer)\(self.silenceText)"],
+                next: self.replacePrimary
+            )
         }
         switch self.state {
         case .streaming where self.peerGate == .open: return self.copies(of: self.names.local)
-        case .streaming:
+        case .streaming where self.peerGate == nil:
+            return Judgement(.degraded, ["\(peer) is not connected"], next: self.askPeer)
+        case .streaming, .suspect:
+            guard self.peerGate != .closed else {
+                return Judgement(
+                    .down,
+                    ["the gate of \(peer) is closed"],
+                    next: "on \(peer): pairctl status"
+                )
+            }
+            let reason =
+                self.peerGate == nil
+                ? "\(peer) is silent\(self.silenceText)"
+                : "the log of \(peer) does not come through, or its heartbeats do not"
+            return Judgement(.degraded, [reason], next: self.askPeer)
+        case .seeding:
             return Judgement(
-                .down,
-                ["the gate of \(peer) is closed"],
-                next: "pairctl status, there"
+                .unprotected,
+                ["the whole copy is still being taken"],
+                next: "pairctl status --watch"
             )
-        case .suspect: return Judgement(.degraded, ["\(peer) is silent\(self.silenceText)"])
-        case .seeding: return Judgement(.unprotected, ["the whole copy is still being taken"])
-        case .catchingUp: return Judgement(.unprotected, ["this node is still catching up"])
-        default:
-            let reason = "\(self.names.local) does not follow \(peer) (\(self.state.rawValue))"
-            return Judgement(self.peerGate == .open ? .unprotected : .down, [reason])
+        case .catchingUp:
+            return Judgement(
+                .unprotected,
+                ["this node is still catching up"],
+                next: "pairctl status --watch"
+            )
+        default: return self.notFollowing
         }
+    }
+
+    private var notFollowing: Judgement {
+        let reason = "\(self.names.local) does not follow \(self.peer) (\(self.state.rawValue))"
+        let isBroken =
+            self.state == .failed || self.state == .quarantined || self.state == .hold
+        guard self.peerGate == .open else {
+            return Judgement(.down, [reason], next: isBroken ? Self.readLog : self.replacePrimary)
+        }
+        return Judgement(
+            .unprotected,
+            [reason],
+            next: isBroken ? Self.readLog : "pairctl status --watch"
+        )
     }
 
     private func copies(of secondary: String) -> Judgement {
         guard let equalSince else {
-            return Judgement(.unprotected, ["\(secondary) has no complete copy yet"])
+            return Judgement(
+                .unprotected,
+                ["\(secondary) has no complete copy yet"],
+                next: "pairctl status --watch"
+            )
         }
         guard self.unacknowledgedFor <= Self.freshness else {
             return Judgement(
                 .unprotected,
-                ["\(secondary) has not acknowledged anything for \(self.unacknowledgedFor.inWords)"]
+                [
+                    "\(secondary) has not acknowledged anything for \(self.unacknowledgedFor.inWords)"
+                ],
+                next: "on \(secondary): systemctl status paird"
             )
         }
         guard equalSince <= Self.freshness else {
             return Judgement(
                 .unprotected,
-                ["the copies were last known to be equal \(equalSince.inWords) ago"]
+                ["the copies were last known to be equal \(equalSince.inWords) ago"],
+                next: "pairctl verify"
             )
         }
         return Judgement(.protected)

@@ -116,13 +116,14 @@ final class LogSink: Sendable {
         }
         self.work.copy?.abandon()
         self.work.copy = nil
-        self.connection.close()
         let isContentUnknown: Bool =
             switch error as? VaultError {
             case nil, .attached?, .missing?: false
             default: true
             }
+        // Before the end of the connection, which would be taken for an interruption.
         self.report(.failed(reason, isContentUnknown: isContentUnknown))
+        self.connection.close()
     }
 
     private func drain() {

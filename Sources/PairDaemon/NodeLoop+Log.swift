@@ -226,6 +226,7 @@ extension NodeLoop {
             self.log.trouble = nil
             self.log.isStreaming = if case .stream = plan.way { true } else { false }
             self.noteCopy(plan)
+            if self.log.isStreaming { self.tell(.logResumed) }
         case .copied(let position): self.finishCopy(position)
         case .archived(let tail):
             self.leaveLog()
@@ -236,7 +237,12 @@ extension NodeLoop {
             self.log.trouble = reason
             self.log.notBefore = self.shell.now + min(.seconds(1), self.shell.timers.connectionLoss)
             self.shell.log.emit(wasCopying ? .seedFailed : .replLost, level: .warning, reason)
-            if isContentUnknown { self.surveyAgain() }
+            if isContentUnknown {
+                self.surveyAgain()
+            } else if self.log.wish == .follow {
+                // Another connection would end like this one: the primary must say how to go on.
+                self.tell(.logLost)
+            }
         case .applied, .copying, .tick: break
         }
     }

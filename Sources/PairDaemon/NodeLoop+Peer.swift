@@ -40,7 +40,7 @@ extension NodeLoop {
             self.logLinkLostAt = self.shell.now
             self.endLog()
             self.shell.log.emit(.replLost, level: .warning, reason)
-            self.tell(.logLost)
+            self.tell(.logInterrupted)
         case .pair: break
         }
     }

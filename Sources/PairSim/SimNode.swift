@@ -32,6 +32,7 @@ package struct SimNode: Sendable {
     var work: UInt64 = 0
     var isRetryingLog = false
     var logHeardAt: SimTime = 0
+    var isLogInterrupted = false
     var inbox: [Packet] = []
 
     package var isRunning: Bool {

@@ -108,19 +108,22 @@ extension Simulation {
         self.nodes[index].work += 1
         self.nodes[index].followedEpoch = epoch
         self.nodes[index].logHeardAt = self.now
+        self.nodes[index].isLogInterrupted = false
         self.keepLog(bit, start: self.nodes[index].start, work: self.nodes[index].work)
     }
 
-    /// The follower asks again now and then, and gives the connection up when nothing comes.
+    /// The follower asks again now and then, and says so when nothing has come for long.
     mutating func keepLog(_ bit: NodeBit, start: UInt64, work: UInt64) {
         let index = self.node(bit)
         guard self.nodes[index].start == start, self.nodes[index].work == work,
             let epoch = self.nodes[index].followedEpoch
         else { return }
-        if self.now - self.nodes[index].logHeardAt > .seconds(50) {
-            self.nodes[index].followedEpoch = nil
-            self.tell(bit, .logLost)
-            return
+        if self.now - self.nodes[index].logHeardAt > .seconds(50),
+            !self.nodes[index].isLogInterrupted
+        {
+            self.nodes[index].isLogInterrupted = true
+            self.tell(bit, .logInterrupted)
+            guard self.nodes[index].start == start, self.nodes[index].work == work else { return }
         }
         self.transmit(.logRequest(epoch, from: self.nodes[index].vault.position), from: bit)
         self.queue.add(
@@ -175,7 +178,7 @@ extension Simulation {
             applied != self.nodes[index].vault.position
         else { return }
         if self.now - self.nodes[index].logHeardAt > .seconds(50) {
-            self.tell(bit, .logLost)
+            self.tell(bit, .logInterrupted)
         } else {
             self.ship(from: bit)
         }
@@ -190,6 +193,11 @@ extension Simulation {
         let index = self.node(bit)
         guard self.nodes[index].followedEpoch == epoch else { return }
         self.nodes[index].logHeardAt = self.now
+        if self.nodes[index].isLogInterrupted {
+            self.nodes[index].isLogInterrupted = false
+            self.tell(bit, .logResumed)
+            guard self.nodes[index].followedEpoch == epoch else { return }
+        }
         for transaction in transactions {
             let end = self.nodes[index].vault.position
             guard transaction.position.txid == end.txid.next else { continue }

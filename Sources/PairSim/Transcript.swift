@@ -33,6 +33,8 @@ extension Failover.Event {
         case .peerApplied(let position, let inSync):
             "peer applied \(position)\(inSync ? " in sync" : "")"
         case .connected: "connected"
+        case .logInterrupted: "log interrupted"
+        case .logResumed: "log resumed"
         case .logLost: "log lost"
         case .located(_, let finding): "located \(finding)"
         case .vaultChecked(let check): "vault checked \(check)"

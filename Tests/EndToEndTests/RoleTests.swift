@@ -101,6 +101,33 @@ extension EndToEnd {
             }
         }
 
+        @Test func `a secondary goes on serving readers while the network is cut`() async throws {
+            let options = LabOptions(heartbeat: .milliseconds(500), timeout: .seconds(30))
+            try await LabPair.enabled(options) { lab in
+                try lab.cut()
+
+                var states: Set<NodeState> = []
+                try await eventually("node 2 suspects its primary") {
+                    let health = try await lab.health(.two, "/secondary")
+                    #expect(health.status == 200, "\(health.body) \(health.headers)")
+                    #expect(try await lab.health(.two, "/ready").status == 200)
+                    let status = try await lab.status(.two)
+                    if let state = status.local.state { states.insert(state) }
+                    return status.local.state == .suspect
+                }
+
+                #expect(states.isSubset(of: [.streaming, .suspect]), "\(states)")
+                let status = try await lab.status(.two)
+                #expect(status.verdict == .degraded && status.next != nil, "\(status.reasons)")
+                try lab.heal()
+                try await eventually("node 2 streams again") {
+                    #expect(try await lab.health(.two, "/secondary").status == 200)
+                    return try await lab.status(.two).local.state == .streaming
+                }
+                try await lab.protected()
+            }
+        }
+
         @Test func `a suspended pair does not fail over`() async throws {
             let options = LabOptions(heartbeat: .milliseconds(500), timeout: .seconds(3))
             try await LabPair.enabled(options) { lab in

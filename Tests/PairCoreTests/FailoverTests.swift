@@ -103,6 +103,71 @@ struct SilentPrimaryTests {
     }
 }
 
+@Suite("Failover: a secondary whose log connection breaks")
+struct InterruptedSecondaryTests {
+    @Test func `goes on streaming for a while, and is suspect then`() {
+        var pair = FailoverPair.protected()
+
+        pair.tell(1, .logInterrupted)
+        let atOnce = pair.nodes[1].nodeState
+        pair.tick(4)
+        let shortly = pair.nodes[1].nodeState
+        pair.tick(2)
+
+        #expect(atOnce == .streaming && shortly == .streaming)
+        #expect(pair.nodes[1].nodeState == .suspect)
+        #expect(pair.disks[1].arming.isArmed, "it keeps its right to promote itself")
+    }
+
+    @Test func `streams again when the log flows again`() {
+        var pair = FailoverPair.protected()
+        pair.tell(1, .logInterrupted)
+        pair.tick(10)
+
+        pair.tell(1, .logResumed)
+
+        #expect(pair.nodes[1].nodeState == .streaming)
+    }
+
+    @Test func `asks how to rejoin when the primary refuses to go on`() {
+        var pair = FailoverPair.protected()
+        pair.tell(1, .logInterrupted)
+
+        let effects = pair.tell(1, .logLost)
+
+        #expect(effects.contains(.stopLog))
+        #expect(pair.nodes[1].nodeState == .lookingForPeer)
+        pair.tick(3)
+        #expect(pair.nodes[1].nodeState == .streaming)
+    }
+
+    @Test func `promotes itself from there when the timeout has passed`() {
+        var pair = FailoverPair.protected()
+        pair.isCut = true
+        pair.tell(1, .logInterrupted)
+
+        pair.tick(830, only: [1])
+        let suspect = pair.nodes[1].nodeState
+        pair.tick(20, only: [1])
+
+        #expect(suspect == .suspect)
+        #expect(pair.disks[1].role == .primary)
+        #expect(pair.disks[1].lineage.entries.last?.cause == .failover)
+    }
+
+    @Test func `follows the next epoch of its primary`() {
+        var pair = FailoverPair.protected()
+        pair.tell(1, .logInterrupted)
+
+        pair.tell(0, .continuityLost(after: pair.nodes[0].position))
+        pair.deliver()
+        pair.tick(3)
+
+        #expect(pair.disks[1].epoch == pair.disks[0].epoch)
+        #expect(pair.nodes[1].nodeState == .streaming)
+    }
+}
+
 @Suite("Failover: pledges and late messages")
 struct PledgeTests {
     @Test func `a heartbeat delayed past the pledge cannot arm again`() throws {

@@ -36,8 +36,16 @@ struct PairFactsTests {
             role: .none,
             state: .parked,
             gate: .closed,
+            change: { $0.peerGate = nil },
             verdict: .down,
-            saying: "this node serves nothing (parked)"
+            saying: "HA is off, and this node serves nothing"
+        ),
+        Row(
+            role: .none,
+            state: .parked,
+            gate: .closed,
+            verdict: .standalone,
+            saying: "HA is off: nyc-1 serves alone, this node serves nothing"
         ),
         Row(
             role: .none,
@@ -137,8 +145,8 @@ struct PairFactsTests {
             state: .streaming,
             gate: .closed,
             change: { $0.peerGate = nil },
-            verdict: .down,
-            saying: "the gate of nyc-1 is closed"
+            verdict: .degraded,
+            saying: "nyc-1 is not connected"
         ),
         Row(
             role: .secondary,
@@ -152,9 +160,27 @@ struct PairFactsTests {
             role: .secondary,
             state: .suspect,
             gate: .closed,
-            change: { $0.silence = .seconds(150) },
+            change: {
+                $0.silence = .seconds(150)
+                $0.peerGate = nil
+            },
             verdict: .degraded,
             saying: "nyc-1 is silent for 2 min"
+        ),
+        Row(
+            role: .secondary,
+            state: .suspect,
+            gate: .closed,
+            verdict: .degraded,
+            saying: "the log of nyc-1 does not come through, or its heartbeats do not"
+        ),
+        Row(
+            role: .secondary,
+            state: .suspect,
+            gate: .closed,
+            change: { $0.peerGate = .closed },
+            verdict: .down,
+            saying: "the gate of nyc-1 is closed"
         ),
         Row(
             role: .secondary,
@@ -204,6 +230,31 @@ struct PairFactsTests {
 
         #expect(judgement.verdict == row.verdict)
         #expect(judgement.reasons == (row.saying.map { [$0] } ?? []))
+    }
+
+    @Test func `never leave an operator without a command`() {
+        let rows = Self.withoutRole + Self.ofThePrimary + Self.ofTheSecondary
+        for row in rows where row.verdict != .protected && row.verdict != .standalone {
+            var facts = Self.healthy(row.role, row.state, row.gate)
+            row.change(&facts)
+
+            #expect(facts.judgement.next != nil, "\(row)")
+        }
+    }
+
+    @Test(arguments: Role.allCases)
+    func `have a command for every state of every role`(role: Role) {
+        for state in NodeState.allCases {
+            for gate in [GateState.open, .closed, nil] {
+                var facts = Self.healthy(role, state, .closed)
+                facts.peerGate = gate
+                let judgement = facts.judgement
+                guard judgement.verdict != .protected, judgement.verdict != .standalone else {
+                    continue
+                }
+                #expect(judgement.next != nil && judgement.next != "", "\(role) \(state)")
+            }
+        }
     }
 
     @Test func `put what stands in the way first`() {
