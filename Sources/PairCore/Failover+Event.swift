@@ -37,8 +37,9 @@ extension Failover {
         case rolledBack(Position)
         /// Answers `takeCopy`: the digest is verified and the copy in place.
         case copied(Position, of: Epoch)
-        /// A primary's capture cannot prove that nothing is missing after this position.
-        case continuityLost(after: Position)
+        /// A primary's capture cannot prove that nothing is missing after this position; `isReplaced`
+        /// when nothing shows either that the vault still holds what came before it.
+        case continuityLost(after: Position, isReplaced: Bool)
         case operatorAsked(Request)
         /// An effect failed on the disk; the rest of its list was not carried out.
         case storageFailed

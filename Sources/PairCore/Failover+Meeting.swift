@@ -172,8 +172,14 @@ extension Failover {
             inquiry.fork == self.record.lineage.fork(from: peer.lineage)
         else { return }
         let isPast = inquiry.fork.map { peer.position.txid > $0.txid } ?? false
+        // Since then another vault lies here: whatever the joiner holds may exist nowhere else.
+        let isReplaced = self.record.lineage.entries.contains {
+            $0.cause == .replaced && !peer.lineage.contains($0.epoch)
+        }
         let common: Rejoin.CommonPoint =
-            if finding.holdsJoinerPosition {
+            if isReplaced {
+                .nowhere(servedUnknownEpoch: true)
+            } else if finding.holdsJoinerPosition {
                 .ownPosition(epochChanged: peer.epoch != self.record.epoch)
             } else if isPast, finding.holdsFork {
                 .fork
@@ -260,9 +266,9 @@ extension Failover {
     }
 
     /// The peer may hold transactions that were never proven here: its own epoch keeps them apart.
-    mutating func continuityLost(at position: Position) {
+    mutating func continuityLost(at position: Position, isReplaced: Bool) {
         guard case .primary(let primary) = self.state, primary.stage != .inDoubt else { return }
-        self.beginEpoch(cause: .gap, after: position)
+        self.beginEpoch(cause: isReplaced ? .replaced : .gap, after: position)
     }
 
     /// Goes on as primary under the next own epoch, with the gate as it is.

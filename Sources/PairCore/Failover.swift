@@ -113,7 +113,8 @@ package struct Failover: Sendable {
         case .tailCopied(let id): self.tailCopied(id)
         case .rolledBack(let position): self.rolledBack(to: position)
         case .copied(let position, let epoch): self.copied(to: position, of: epoch)
-        case .continuityLost(let position): self.continuityLost(at: position)
+        case .continuityLost(let position, let isReplaced):
+            self.continuityLost(at: position, isReplaced: isReplaced)
         case .operatorAsked(let request): self.ask(request)
         case .storageFailed: self.fail()
         }

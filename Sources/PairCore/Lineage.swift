@@ -6,6 +6,8 @@ package enum EpochCause: String, Hashable, Sendable, Codable {
     case forced
     /// Continuity with the recorded position could not be proven.
     case gap
+    /// Another vault, or an older state, was found where the served one had been.
+    case replaced
     /// The survivor of two primaries went on.
     case resolution
     /// HA was switched off; this node serves alone.

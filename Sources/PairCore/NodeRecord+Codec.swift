@@ -356,6 +356,7 @@ extension EpochCause {
         case .gap: 5
         case .resolution: 6
         case .disable: 7
+        case .replaced: 8
         }
     }
 
@@ -368,6 +369,7 @@ extension EpochCause {
         case 5: self = .gap
         case 6: self = .resolution
         case 7: self = .disable
+        case 8: self = .replaced
         default: return nil
         }
     }

@@ -10,6 +10,13 @@ extension NodeLoop {
         let shell = self.shell
         let record = self.record
         guard let bit = record.peer?.bit else { return }
+        do {
+            // A copy that was followed until now is still open to more of the same.
+            _ = try self.comeToRest()
+        } catch {
+            self.sealRetry = self.shell.now + .seconds(5)
+            return shell.log.emit(.storageError, level: .error, "\(error)")
+        }
         let end =
             self.restPosition
             ?? Position(

@@ -117,7 +117,26 @@ extension NodeLoop {
     private func reportGap(_ attachment: Vault.Attachment) {
         guard attachment.position == nil, self.record.role == .primary, self.lastLogged != nil
         else { return }
-        self.tell(.continuityLost(after: self.normalized(self.gapStart)))
+        if attachment.isReplaced {
+            let path = self.shell.configuration.vaultPath
+            self.shell.log.emit(
+                .vaultReplaced,
+                level: .critical,
+                "\(path) is not the vault that was served here, or an older state of it; "
+                    + "\(self.peerName) archives its copy before it takes this one",
+                ["last": "\(self.gapStart)"]
+            )
+        }
+        self.tell(
+            .continuityLost(
+                after: self.normalized(self.gapStart),
+                isReplaced: attachment.isReplaced
+            )
+        )
+        guard attachment.isReplaced else { return }
+        self.log.trouble =
+            "the vault was replaced while paird was down; what only \(self.peerName) holds is "
+            + "archived before it is overwritten"
     }
 
     /// The last position that the log proves.
@@ -208,7 +227,7 @@ extension NodeLoop {
     }
 
     /// Ends capturing or applying, and says where the vault stands.
-    private func comeToRest() throws -> Position? {
+    func comeToRest() throws -> Position? {
         let vault = self.shell.vault
         if self.captureEpoch != nil {
             vault.stop()
@@ -342,6 +361,9 @@ extension NodeLoop {
             )
         case .logFailed(let error):
             self.shell.metrics.count("storage_errors_total", labels: #"op="log""#)
+            log.emit(.storageError, level: .error, "\(error)")
+        case .sampleFailed(let error):
+            self.shell.metrics.count("storage_errors_total", labels: #"op="sample""#)
             log.emit(.storageError, level: .error, "\(error)")
         case .checkpointFailed(let error):
             self.shell.metrics.count("storage_errors_total", labels: #"op="checkpoint""#)

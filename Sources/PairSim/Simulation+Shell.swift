@@ -48,7 +48,7 @@ extension Simulation {
         if record.role == .primary, record.relinquish == nil, self.chance.once(in: 8) {
             self.answer(
                 bit,
-                .continuityLost(after: self.nodes[index].vault.position),
+                .continuityLost(after: self.nodes[index].vault.position, isReplaced: false),
                 after: 2_000
             )
         }

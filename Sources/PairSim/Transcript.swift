@@ -43,7 +43,8 @@ extension Failover.Event {
         case .tailCopied(let id): "tail copied \(id)"
         case .rolledBack(let position): "rolled back to \(position)"
         case .copied(let position, _): "copied to \(position)"
-        case .continuityLost(let position): "continuity lost after \(position)"
+        case .continuityLost(let position, let isReplaced):
+            "continuity lost after \(position)\(isReplaced ? ", the vault replaced" : "")"
         case .operatorAsked(let request): "asked \(request.verb)"
         case .storageFailed: "storage failed"
         }

@@ -83,7 +83,7 @@ extension AttachedVault {
     }
 
     /// Page 1 as readers see it.
-    private func firstPage() throws(VaultError) -> [UInt8] {
+    func firstPage() throws(VaultError) -> [UInt8] {
         let connection = try self.borrowConnection()
         defer { self.giveBack(connection) }
         let snapshot = try Snapshot(of: self.files, through: connection, pageSize: self.pageSize)

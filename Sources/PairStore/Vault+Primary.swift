@@ -67,6 +67,12 @@ extension Vault {
         let log = self.log
         let foldBase = isFolding ? rest.foldBase : nil
         StoreThread.start("pair-capture") {
+            do throws(VaultError) {
+                try self.remember(vault, rest.pages, at: start, salts: rest.header.salts)
+            } catch {
+                // The next gap counts as another vault; nothing is lost by that.
+                report(.sampleFailed(error))
+            }
             let reader = FrameReader(
                 vault.files,
                 pageSize: vault.pageSize,

@@ -92,6 +92,10 @@ package final class Vault: Sendable {
         /// As found, before anything was done about it.
         package var wasMarked: Bool
         package var isOnOverlay: Bool
+        /// What was found is another file or an older state, as far as can be told.
+        ///
+        /// Never set where ``position`` is known.
+        package var isReplaced = false
 
         /// The log exists and does not lead to what was found.
         package var isGap: Bool { self.position == nil }
@@ -198,7 +202,7 @@ package final class Vault: Sendable {
         if position == nil, wasMarked, case .closed(marked: true) = mode {
             position = self.log.position(withDigest: rest.pages.digest)
         }
-        let attachment = Attachment(
+        var attachment = Attachment(
             pageSize: vault.pageSize,
             pageCount: rest.pages.pageCount,
             scannedDigest: rest.pages.digest,
@@ -208,6 +212,9 @@ package final class Vault: Sendable {
             wasMarked: wasMarked,
             isOnOverlay: finding.isOnOverlay
         )
+        if position == nil, mode != .closed(marked: true), self.log.newest != nil {
+            attachment.isReplaced = try self.isReplaced(vault, by: rest)
+        }
         self.state.withLock { state in
             state.vault = vault
             state.rest = rest

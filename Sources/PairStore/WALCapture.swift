@@ -7,6 +7,8 @@ package enum CaptureEvent: Sendable {
     case recovered(after: Duration)
     /// A segment was delivered but could not be kept; the log begins anew after it.
     case logFailed(SegmentStoreError)
+    /// What the vault is known by could not be kept: after the next gap it counts as another one.
+    case sampleFailed(VaultError)
     /// A checkpoint failed; the next one is tried later.
     case checkpointFailed(VaultError)
     /// The WAL has grown beyond its limit because somebody reads an old state.

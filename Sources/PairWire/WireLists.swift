@@ -6,7 +6,7 @@ enum WireLists {
     static let rights: [Right] = [.solo, .leased]
     static let policies: [FailoverPolicy] = [.available, .strict, .manual]
     static let causes: [EpochCause] = [
-        .enable, .switchover, .failover, .forced, .gap, .resolution, .disable,
+        .enable, .switchover, .failover, .forced, .gap, .resolution, .disable, .replaced,
     ]
     static let states: [NodeState] = [
         .starting, .failed, .quarantined, .unpaired, .paired, .parked, .seeding, .serving,

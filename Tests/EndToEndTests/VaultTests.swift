@@ -97,6 +97,55 @@ extension EndToEnd {
             }
         }
 
+        @Test(arguments: ["cp backup.db vault.db", "mv backup.db vault.db"])
+        func `is archived by the secondary before a backup that was put in its place is taken`(
+            restore: String
+        ) async throws {
+            try await LabPair.enabled { lab in
+                let shell = try lab.application(.one)
+                let writer = LedgerWriter(shell)
+                try await writer.run(rate: nil, until: 300)
+                let folder = lab.folder.folder(.one) + "/vault"
+                let backup = try await lab.sql(.one, "VACUUM INTO '\(folder)/backup.db';")
+                #expect(backup.status == 0, "\(backup.errors)")
+                try await writer.run(rate: nil, until: 600)
+                try await lab.waitApplied(on: .one)
+                await shell.close()
+                try await lab.stop(.one)
+                // The last to leave it puts the WAL into the vault.
+                _ = try await lab.sql(.one, "PRAGMA wal_checkpoint(TRUNCATE);")
+                let restored = try await Command.run(
+                    "/bin/sh",
+                    [
+                        "-c",
+                        "cd '\(folder)' && sqlite3 backup.db 'PRAGMA journal_mode=WAL' && "
+                            + restore,
+                    ]
+                )
+                #expect(restored.status == 0, "\(restored.errors)")
+
+                try await lab.start(.one)
+                try await eventually("node 1 has node 2's archive", within: .seconds(60)) {
+                    try await !lab.status(.one).tails.isEmpty
+                }
+                try await lab.expectEqual(atLeast: 300)
+
+                let tail = try #require(try await lab.status(.one).tails.first)
+                for node in LabNode.allCases {
+                    let image = lab.folder.stateDirectory(node) + "/tails/\(tail.id)/vault.db"
+                    let kept = try await Command.run(
+                        try Programs.system("sqlite3"),
+                        ["file:\(image)?immutable=1", "SELECT value FROM counter;"]
+                    )
+                    #expect(kept.lines == ["600"], "\(kept.errors)")
+                }
+                let view = try Ledger.View(try await lab.sql(.two, Ledger.look).lines)
+                #expect(view.counter == 300)
+                let log = try String(contentsOfFile: lab.folder.log(.one), encoding: .utf8)
+                #expect(log.contains("vault.replaced"))
+            }
+        }
+
         @Test func `is seeded while it is written to`() async throws {
             try await LabPair.use { lab in
                 try await Ledger.make(

@@ -159,7 +159,7 @@ struct InterruptedSecondaryTests {
         var pair = FailoverPair.protected()
         pair.tell(1, .logInterrupted)
 
-        pair.tell(0, .continuityLost(after: pair.nodes[0].position))
+        pair.tell(0, .continuityLost(after: pair.nodes[0].position, isReplaced: false))
         pair.deliver()
         pair.tick(3)
 
@@ -303,6 +303,21 @@ struct LeaseTests {
         )
 
         #expect(effects.first == .closeGate)
+    }
+
+    @Test(arguments: [true, false])
+    func `a secondary seals its copy before it takes a vault that was replaced`(isReplaced: Bool) {
+        var pair = FailoverPair.protected()
+        let last = pair.nodes[0].position
+
+        pair.tell(0, .continuityLost(after: last, isReplaced: isReplaced))
+        pair.tell(1, .logLost)
+        pair.deliver()
+        pair.tick(3)
+
+        let effects = pair.log.filter { $0.node == 1 }.map(\.effect)
+        #expect(effects.contains(.sealTail(after: nil)) == isReplaced)
+        #expect(pair.disks[0].lineage.entries.last?.cause == (isReplaced ? .replaced : .gap))
     }
 
     @Test func `a restart looks for its peer with a closed gate`() {

@@ -23,7 +23,7 @@ struct NodeRecordTests {
     }
 
     @Test(arguments: [
-        EpochCause.enable, .switchover, .failover, .forced, .gap, .resolution, .disable,
+        EpochCause.enable, .switchover, .failover, .forced, .gap, .resolution, .disable, .replaced,
     ])
     func `keeps every cause`(cause: EpochCause) throws {
         var record = NodeRecord(identity: Self.identity)

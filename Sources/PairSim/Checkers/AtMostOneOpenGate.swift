@@ -56,8 +56,8 @@ struct AtMostOneOpenGate: Checker {
             if let lease = primary.lease, lease.end > now, simulation.lastForced == nil {
                 return "the peer's lease has not ended: \(lease.end) at \(now)"
             }
-        case (.failover, _), (.enable, _), (.switchover, _), (.gap, _), (.resolution, _),
-            (.disable, _):
+        case (.failover, _), (.enable, _), (.switchover, _), (.gap, _), (.replaced, _),
+            (.resolution, _), (.disable, _):
             break
         }
         return nil

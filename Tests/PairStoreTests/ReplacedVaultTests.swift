@@ -1,0 +1,124 @@
+import Foundation
+import PairCore
+import PairStore
+import PairWAL
+import TestThreads
+import Testing
+
+@Suite("Capture: what was changed while nobody looked", .partOfMachine, .ownThreads)
+struct ReplacedVaultTests {
+    /// Some committed transactions that have been captured, and a backup from the middle of them.
+    private func captured() throws -> CaptureBench {
+        let bench = try CaptureBench(
+            setup: """
+                CREATE TABLE t(id INTEGER PRIMARY KEY, body BLOB);
+                WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 50)
+                INSERT INTO t SELECT i, randomblob(2000) FROM n;
+                """
+        )
+        try bench.startCapture()
+        try bench.shell("INSERT INTO t(body) VALUES(randomblob(3000));")
+        try bench.settle()
+        try bench.shell("VACUUM INTO '\(bench.directory)/compact'")
+        _ = try CaptureBench.run(["sqlite3", bench.path, ".backup '\(bench.directory)/backup'"])
+        try bench.shell("INSERT INTO t(body) VALUES('the only copy'), (randomblob(9000));")
+        try bench.settle()
+        return bench
+    }
+
+    @Test(arguments: [
+        "UPDATE t SET body=randomblob(10) WHERE id=7; PRAGMA wal_checkpoint(TRUNCATE);"
+            + " INSERT INTO t(body) VALUES(randomblob(3000));",
+        "DELETE FROM t WHERE id > 40; CREATE TABLE u(a); PRAGMA wal_checkpoint(RESTART);"
+            + " INSERT INTO u VALUES(1);",
+        "UPDATE t SET body=randomblob(2000) WHERE id > 2;",
+    ])
+    func `an application's own work is a gap and nothing more`(sql: String) throws {
+        let bench = try self.captured()
+        bench.vault.detach()
+        // The last to close: the WAL is copied into the vault and removed.
+        try bench.shell(sql)
+
+        let attachment = try bench.vault.attach(.open)
+
+        #expect(attachment.isGap)
+        #expect(!attachment.isReplaced)
+    }
+
+    @Test func `an application that rewrites everything and stays is known by its WAL`() throws {
+        let bench = try self.captured()
+        let other = try bench.keepOpen()
+        defer { other.end() }
+        bench.vault.detach()
+        try bench.python(
+            """
+            app = connect()
+            app.execute("UPDATE t SET body=randomblob(2000)")
+            app.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+            app.execute("UPDATE t SET body=randomblob(2100)")
+            app.execute("VACUUM")
+            """
+        )
+
+        let attachment = try bench.vault.attach(.open)
+
+        #expect(attachment.isGap)
+        #expect(!attachment.isReplaced)
+    }
+
+    @Test(arguments: [
+        // Restored in place, by renaming, from a compacted backup, and gone on with.
+        "cp backup vault.db", "cp backup new && mv new vault.db", "cp compact vault.db",
+        "cp backup vault.db && sqlite3 vault.db 'INSERT INTO t(body) VALUES(1)'",
+        // The newest state, but for its last transactions, in a file that is another one.
+        "cp vault.db new && sqlite3 new 'DELETE FROM t WHERE id > 51' && mv new vault.db",
+        // Another database, which has seen more changes than this one.
+        "cp other vault.db",
+        "sqlite3 vault.db .dump > dump; rm vault.db; sqlite3 vault.db < dump;"
+            + " sqlite3 vault.db 'PRAGMA journal_mode=WAL'",
+    ])
+    func `another file or an older state is said to be one`(script: String) throws {
+        let bench = try self.captured()
+        bench.vault.detach()
+        _ = try CaptureBench.run([
+            "python3", "-c",
+            """
+            import sqlite3, sys
+            other = sqlite3.connect(sys.argv[1] + "/other", isolation_level=None)
+            other.execute("PRAGMA journal_mode=WAL")
+            other.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, body BLOB)")
+            for i in range(300): other.execute("INSERT INTO t(body) VALUES(randomblob(2000))")
+            """, bench.directory,
+        ])
+        let setMode = "for f in backup compact; do sqlite3 $f 'PRAGMA journal_mode=WAL'; done; "
+        _ = try CaptureBench.run([
+            "sh", "-c", "cd \"$0\" && \(setMode)\(script)", bench.directory,
+        ])
+
+        let attachment = try bench.vault.attach(.open)
+
+        #expect(attachment.isGap)
+        #expect(attachment.isReplaced)
+    }
+
+    @Test func `nothing to compare with counts as another vault`() throws {
+        let bench = try self.captured()
+        bench.vault.detach()
+        try FileManager.default.removeItem(atPath: bench.directory + "/log/sample")
+        try bench.shell("INSERT INTO t(body) VALUES(1);")
+
+        #expect(try bench.vault.attach(.open).isReplaced)
+    }
+
+    @Test func `the next gap is measured from the last one`() throws {
+        let bench = try self.captured()
+        bench.vault.detach()
+        for round in 0..<3 {
+            try bench.shell("UPDATE t SET body=randomblob(2000) WHERE id=\(round + 1);")
+            let attachment = try bench.startCapture(epoch: UInt64(4 + 2 * round))
+            #expect(attachment.isGap && !attachment.isReplaced)
+            try bench.settle()
+            bench.vault.detach()
+        }
+    }
+}
