@@ -112,8 +112,8 @@ extension NodeLoop {
         let report = self.operationReport(id)
         switch reply {
         case .started:
-            call.tell("under way")
-            return
+            guard call.isContentWithBeginning else { return call.tell("under way") }
+            call.finish(.done, "under way; pairctl status shows how far it is", report)
         case .done:
             if call.waitsForProtection {
                 self.waitingForProtection.append(call)

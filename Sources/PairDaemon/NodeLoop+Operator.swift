@@ -147,6 +147,8 @@ extension NodeLoop {
     ) -> (ControlExit, String)? {
         guard let presence = self.presence, self.controlLink != nil else { return nil }
         let record = self.record
+        // The verb again, while the peer is being brought in line: nothing more is given up.
+        guard record.role != .primary else { return nil }
         let sharesHistory =
             presence.lineage.epoch != .none && record.lineage.contains(presence.lineage.epoch)
             || record.lineage.epoch != .none && presence.lineage.contains(record.lineage.epoch)

@@ -71,8 +71,8 @@ extension NodeLoop {
     private var tailReservations: [PairFacts.Reservation] {
         self.tailReports.map { tail in
             .init(
-                "\(tail.transactions) transactions that only \(tail.node) held are in archive "
-                    + "\(tail.id)",
+                "\(tail.transactions) \(tail.transactions == 1 ? "transaction" : "transactions") "
+                    + "that only \(tail.node) held: see archive \(tail.id)",
                 next: "pairctl tail list"
             )
         }

@@ -34,6 +34,11 @@ extension OperatorCall {
         if case .enableHA(let parameters) = self.request.command { parameters.wait } else { false }
     }
 
+    /// Whether the operator wants to hear as soon as it has begun: a whole copy may take hours.
+    var isContentWithBeginning: Bool {
+        if case .enableHA(let parameters) = self.request.command { !parameters.wait } else { false }
+    }
+
     private func write(_ reply: some Encodable, isLast: Bool) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

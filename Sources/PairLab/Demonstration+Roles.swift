@@ -89,7 +89,8 @@ extension Scene {
 
     /// Protected, or kept from it by nothing but an archive that waits for an operator.
     private func isWhole(_ status: StatusReport) -> Bool {
-        status.verdict == .protected || status.verdict == .degraded && !status.tails.isEmpty
+        status.verdict == .protected
+            || status.verdict == .degraded && status.reasons.count == status.tails.count
     }
 
     /// What node-1 had committed and could not ship any more, if anything, is sealed before it is
@@ -137,7 +138,11 @@ extension Scene {
         let next = LedgerWriter(try self.lab.application(.one), from: view.counter + 1)
         try await next.run(rate: nil, until: view.counter + 500)
         self.say("  the application reconnects to node-1 and commits 500 more")
-        let status = try await self.lab.operate(.one, ["status"])
+        try await eventually("the pair is whole again") {
+            self.isWhole(try await self.lab.status(.one))
+        }
+        // Answers 1 where an archive waits for an operator, as it should.
+        let status = try await self.lab.pairctl(.one, ["status"])
         self.say(status.lines.map { "  " + $0 }.joined(separator: "\n"))
         return next.committed
     }

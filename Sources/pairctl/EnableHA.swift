@@ -13,7 +13,12 @@ struct EnableHA: ParsableCommand {
             """
     )
 
-    @Flag(help: "Return only when the pair is protected.")
+    @Flag(
+        help: """
+            Return only when the pair is protected, or kept from it by nothing but an archive that \
+            waits for an operator; else as soon as it is under way.
+            """
+    )
     var wait = false
 
     @Flag(help: "Archive the peer's vault and give up what only it holds.")

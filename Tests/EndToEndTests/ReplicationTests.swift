@@ -4,7 +4,7 @@ import PairLab
 import Testing
 
 extension EndToEnd {
-    @Suite("A pair that is in sync", .timeLimit(.minutes(5)))
+    @Suite("A pair that is in sync", .timeLimit(.minutes(10)))
     struct Replication {
         @Test(arguments: [500, nil])
         func `readers on the secondary never see what was not on the primary`(
@@ -27,53 +27,54 @@ extension EndToEnd {
             }
         }
 
-        @Test func `survives the death of the daemon that applies, again and again`() async throws {
-            try await self.kill(.two)
-        }
-
-        @Test func `survives the death of the daemon that captures, again and again`() async throws
+        /// Each as often as ``EndToEnd/rounds`` says, in an order that is drawn anew.
+        @Test(arguments: [500, nil])
+        func `survives kill -9 of whoever applies, captures or writes, at any moment`(
+            rate: Int?
+        )
+            async throws
         {
-            try await self.kill(.one)
-        }
-
-        private func kill(_ node: LabNode) async throws {
             try await LabPair.enabled { lab in
-                let committed = try await lab.underLoad(rate: 500) { writer, _ in
-                    for _ in 0..<EndToEnd.rounds {
-                        let goal = writer.committed + Int.random(in: 50...600)
-                        try await eventually("a random moment") { writer.committed >= goal }
-                        try await lab.kill(node)
-                        let later = writer.committed + Int.random(in: 50...300)
-                        try await eventually("the application goes on") {
-                            writer.committed >= later
+                var application = try LedgerApplication(lab, rate: rate)
+                defer { application.kill() }
+                let observers = try (1...3).map { try LedgerObserver(lab, $0) }
+                for _ in 1...EndToEnd.rounds {
+                    for victim in [LabNode.one, .two, nil].shuffled() {
+                        try await application.commits(.random(in: 50...600))
+                        if let victim {
+                            try await lab.kill(victim)
+                            try await application.commits(.random(in: 50...300))
+                            try await lab.start(victim)
+                        } else {
+                            application.kill()
+                            let told = try application.committed
+                            application = try LedgerApplication(lab, rate: rate)
+                            try await eventually("the application is back") {
+                                try application.committed > 0
+                            }
+                            // Its last transaction may be committed without its knowing.
+                            let found = try application.committed
+                            #expect(found >= told)
                         }
-                        try await lab.start(node)
                         try await lab.protected()
                     }
                 }
+                application.finish()
+                let committed = try application.committed
 
                 try await lab.expectEqual(atLeast: committed)
-                #expect(lab.seedCount(.two) == 1, "a whole copy was taken again")
-            }
-        }
-
-        @Test func `survives the death of the application, again and again`() async throws {
-            try await LabPair.enabled { lab in
-                var committed = 0
-                for _ in 0..<EndToEnd.rounds {
-                    let shell = try lab.application(.one)
-                    let writer = LedgerWriter(shell, from: committed + 1)
-                    let writing = Task { try await writer.run(rate: nil) }
-                    let goal = committed + Int.random(in: 200...2_000)
-                    try await eventually("a random moment") { writer.committed >= goal }
-                    shell.kill()
-                    await #expect(throws: LabError.self) { try await writing.value }
-                    // The last transaction may be committed without the application knowing.
-                    let view = try Ledger.View(try await lab.sql(.one, Ledger.look).lines)
-                    #expect(view.counter >= writer.committed)
-                    committed = view.counter
-                    try await lab.expectEqual(atLeast: committed)
+                var looks = 0
+                for observer in observers {
+                    let verdict = observer.finish()
+                    #expect(verdict.complaints == [])
+                    #expect(verdict.looks > 0 && verdict.newest == committed, "\(verdict)")
+                    looks += verdict.looks
                 }
+                print(
+                    "\(rate.map { "\($0)/s" } ?? "full speed"): \(3 * EndToEnd.rounds) kills,",
+                    "\(committed) commits, \(looks) looks of readers"
+                )
+                #expect(lab.seedCount(.two) == 1, "a whole copy was taken again")
             }
         }
 

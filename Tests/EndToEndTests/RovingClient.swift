@@ -73,41 +73,30 @@ struct RovingClient: Sendable {
                     db.close()
         """
 
-    private let process: ChildProcess
-    private let log: String
+    private let process: PythonProgram
     let first: Int
 
     /// - Parameter first: the number of its first transaction.
     init(_ lab: LabPair, from first: Int) throws {
         self.first = first
-        self.log = lab.folder.path + "/client-\(first)-\(UInt32.random(in: 0...UInt32.max)).log"
         let nodes = LabNode.allCases.flatMap {
             ["\(lab[$0].healthPort)", lab.folder.vault($0)]
         }
-        self.process = try ChildProcess(
-            try Programs.system("python3"),
-            ["-c", Self.program, "\(first)", "\(Self.rest / .seconds(1))"] + nodes,
-            output: .file(self.log),
-            errors: .file(self.log)
+        self.process = try PythonProgram(
+            lab,
+            "client-\(first)",
+            Self.program,
+            ["\(first)", "\(Self.rest / .seconds(1))"] + nodes
         )
     }
 
     /// Ends it in the midst of whatever it does; whether its last transaction is committed, only
     /// the vault knows.
-    func kill() {
-        self.process.signal(9)
-        _ = self.process.wait()
-    }
-
-    /// Whole lines of what it has said; never the one that is just being written.
-    private var lines: [Substring] {
-        let text = (try? String(contentsOfFile: self.log, encoding: .utf8)) ?? ""
-        return text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
-    }
+    func kill() { self.process.kill() }
 
     /// Everything that it knows to be committed.
     var commits: [Commit] {
-        self.lines.compactMap { line in
+        self.process.lines.compactMap { line in
             let words = line.split(separator: " ")
             guard words.count == 4, words[0] == "ok", let number = Int(words[1]),
                 let node = Int(words[2]).flatMap(LabNode.init), let gap = Int(words[3])
@@ -121,7 +110,7 @@ struct RovingClient: Sendable {
 
     /// What else it has said: refusals, and whatever Python complains of.
     var complaints: [String] {
-        self.lines.filter { !$0.hasPrefix("ok ") }.map(String.init)
+        self.process.lines.filter { !$0.hasPrefix("ok ") }.map(String.init)
     }
 
     /// Waits until it has committed `count` more transactions, on one node if it is named.

@@ -168,16 +168,101 @@ extension EndToEnd {
                 try await lab.expectEqual(atLeast: writer.committed)
             }
         }
+
+        @Test(.enabled(if: EndToEnd.isLong, "takes minutes; set PAIR_LONG=1"))
+        func `is seeded when it is large, and whole again after a minute's absence`() async throws {
+            try await LabPair.use { lab in
+                try await Ledger.make(
+                    in: lab,
+                    on: .one,
+                    more: """
+                        CREATE TABLE bulk (id INTEGER PRIMARY KEY, data BLOB);
+                        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1024)
+                          INSERT INTO bulk SELECT i, randomblob(1048576) FROM n;
+                        """
+                )
+                try await lab.pair()
+                let application = try LedgerApplication(lab, rate: 200)
+                defer { application.kill() }
+                try await application.commits(200)
+                let asked = ContinuousClock.now
+                try await lab.enableHA(on: .one)
+                print("1 GiB, 200 commits/s: protected after \(ContinuousClock.now - asked)")
+
+                for (node, commits) in [(LabNode.two, 12_000), (.one, 2_000)] {
+                    try await lab.kill(node)
+                    try await application.commits(commits)
+                    let back = ContinuousClock.now
+                    try await lab.start(node)
+                    try await lab.protected()
+                    print(
+                        "\(node.name) away for \(commits) commits:",
+                        "protected \(ContinuousClock.now - back) after its start"
+                    )
+                }
+                application.finish()
+
+                try await lab.waitApplied(on: .one)
+                let verified = try await lab.pairctl(.one, ["verify", "--full"])
+                #expect(verified.status == 0, "\(verified.output)\(verified.errors)")
+                let view = try Ledger.View(try await lab.sql(.two, Ledger.look).lines)
+                let committed = try application.committed
+                #expect(view.isConsistent && view.counter == committed, "\(committed), \(view)")
+                #expect(lab.seedCount(.two) == 1, "a whole copy was taken again")
+            }
+        }
     }
 
     @Suite("The gate", .timeLimit(.minutes(5)))
     struct Gate {
-        private func expectRefused(_ lab: LabPair, _ when: String) async throws {
-            let answer = try await lab.sql(.two, "UPDATE counter SET value = -1;")
-            #expect(answer.status != 0, "the secondary accepted a write \(when)")
+        /// Everything that writes, by a client that does not care what it breaks.
+        private static let writes = [
+            "UPDATE counter SET value = -1", "INSERT INTO account VALUES (9999, 1)",
+            "DELETE FROM credential", "CREATE TABLE intruder (id INTEGER PRIMARY KEY)",
+            "DROP TABLE credential", "ALTER TABLE credential ADD COLUMN intruder TEXT",
+            "CREATE INDEX intruder ON credential (name)", "PRAGMA user_version = 77", "VACUUM",
+        ]
+
+        /// Tries every write on a connection of its own, and says which of them was accepted.
+        private static let program = """
+            import sqlite3, sys
+            for statement in sys.argv[2:]:
+                db = sqlite3.connect(sys.argv[1], timeout=0.2, isolation_level=None)
+                try:
+                    db.execute(statement)
+                    print("accepted:", statement)
+                except sqlite3.OperationalError as error:
+                    print("refused:", error)
+                finally:
+                    db.close()
+            """
+
+        /// Neither the stock shell nor Python can write on a node.
+        private func expectRefused(
+            _ lab: LabPair,
+            on node: LabNode = .two,
+            _ when: String
+        ) async throws {
+            let shell = try lab.application(node, busyTimeout: .milliseconds(200))
+            for statement in Self.writes {
+                let answer = try await shell.run("\(statement);")
+                #expect(
+                    answer.isRefusal || answer.errors.contains { $0.contains("locked") },
+                    "the shell, \(when): \(statement): \(answer)"
+                )
+            }
+            shell.kill()
+            let python = try await Command.run(
+                try Programs.system("python3"),
+                ["-c", Self.program, lab.folder.vault(node)] + Self.writes
+            )
+            #expect(python.lines.count == Self.writes.count, "\(when): \(python.errors)")
             #expect(
-                answer.errors.contains("readonly") || answer.errors.contains("locked"),
-                "\(when): \(answer.errors)"
+                python.lines.allSatisfy {
+                    $0.hasPrefix("refused: attempt to write a readonly database")
+                        || $0.hasPrefix("refused: database is locked")
+                },
+                "Python, \(when): \(python.lines)"
             )
         }
 
@@ -192,11 +277,73 @@ extension EndToEnd {
                 try await self.expectRefused(lab, "after the daemon came back")
                 try await lab.stop(.two)
                 try await self.expectRefused(lab, "after a clean stop")
-                try await lab.start(.two)
+                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 5_000)
+                async let start: Void = lab.start(.two)
+                try await self.expectRefused(lab, "while the daemon starts and catches up")
+                try await start
                 try await lab.protected()
                 try await self.expectRefused(lab, "when the pair is protected again")
+                try lab.pause(.two)
+                try await self.expectRefused(lab, "while the daemon hangs")
+                try lab.resume(.two)
+                try lab.cut()
+                try await self.expectRefused(lab, "while the link is cut")
+                try await eventually("node 1 misses its peer") {
+                    try await lab.status(.one).verdict == .unprotected
+                }
+                try await self.expectRefused(lab, "when the secondary misses its primary")
+                try lab.heal()
+                try await lab.protected()
 
-                try await lab.expectEqual(atLeast: 0)
+                try await lab.expectEqual(atLeast: 5_000)
+            }
+        }
+
+        @Test func `refuses applications on a secondary that finds no primary`() async throws {
+            try await LabPair.enabled { lab in
+                try await lab.kill(.one)
+                try await lab.kill(.two)
+                try await self.expectRefused(lab, "without any daemon")
+                try await lab.start(.two)
+                try await self.expectRefused(lab, "while it looks for its primary")
+                try await lab.start(.one)
+                try await lab.protected()
+
+                try await lab.operate(.one, ["disable-ha", "--wait", "--timeout", "30s"])
+                try await self.expectRefused(lab, "when HA is switched off")
+                try await lab.stop(.two)
+                try await self.expectRefused(lab, "when HA is off and the daemon stopped")
+                try await lab.start(.two)
+                try await lab.enableHA(on: .two)
+                try await self.expectRefused(lab, on: .one, "after the roles were reversed")
+            }
+        }
+
+        @Test func `refuses applications while a secondary is seeded`() async throws {
+            let options = LabOptions(configuration: "replication: { max_rate: 4MiB }")
+            try await LabPair.use(options) { lab in
+                try await Ledger.make(in: lab, on: .two)
+                try await Ledger.make(
+                    in: lab,
+                    on: .one,
+                    more: """
+                        CREATE TABLE bulk (id INTEGER PRIMARY KEY, data BLOB);
+                        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 16)
+                          INSERT INTO bulk SELECT i, randomblob(1048576) FROM n;
+                        """
+                )
+                try await lab.pair()
+                try await lab.operate(
+                    .one,
+                    ["enable-ha", "--discard-peer-vault", "--confirm", "node-2"]
+                )
+                try await eventually("the seed has begun") {
+                    try await lab.status(.two).local.state == .seeding
+                }
+                try await self.expectRefused(lab, "while it is seeded")
+                #expect(try await lab.status(.two).local.state == .seeding, "it was over too soon")
+                try await lab.enableHA(on: .one)
+                try await self.expectRefused(lab, "when it is seeded")
             }
         }
 
