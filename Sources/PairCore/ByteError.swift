@@ -7,7 +7,14 @@ package enum ByteError: Error, Hashable, Sendable {
 
     /// The name of a field, known when the program is built.
     package struct StaticName: Hashable, Sendable, ExpressibleByStringLiteral {
-        package let text: String
-        package init(stringLiteral value: StaticString) { self.text = "\(value)" }
+        private let literal: StaticString
+
+        package var text: String { "\(self.literal)" }
+
+        package init(stringLiteral value: StaticString) { self.literal = value }
+
+        package static func == (lhs: StaticName, rhs: StaticName) -> Bool { lhs.text == rhs.text }
+
+        package func hash(into hasher: inout Hasher) { hasher.combine(self.text) }
     }
 }

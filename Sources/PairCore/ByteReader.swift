@@ -28,24 +28,34 @@ package struct ByteReader: Sendable {
     }
 
     package mutating func u8(_ field: ByteError.StaticName) throws(ByteError) -> UInt8 {
-        let slice = try self.bytes(1, field)
-        return slice[slice.startIndex]
+        try self.word(UInt8.self, field)
     }
 
     package mutating func u16(_ field: ByteError.StaticName) throws(ByteError) -> UInt16 {
-        UInt16(truncatingIfNeeded: try self.word(2, field))
+        try self.word(UInt16.self, field)
     }
 
     package mutating func u32(_ field: ByteError.StaticName) throws(ByteError) -> UInt32 {
-        UInt32(truncatingIfNeeded: try self.word(4, field))
+        try self.word(UInt32.self, field)
     }
 
     package mutating func u64(_ field: ByteError.StaticName) throws(ByteError) -> UInt64 {
-        try self.word(8, field)
+        try self.word(UInt64.self, field)
+    }
+
+    package mutating func u64s(
+        _ field: ByteError.StaticName
+    ) throws(ByteError) -> (UInt64, UInt64, UInt64, UInt64) {
+        typealias Lanes = (UInt64, UInt64, UInt64, UInt64)
+        let lanes = try self.load(Lanes.self, field)
+        return (
+            UInt64(littleEndian: lanes.0), UInt64(littleEndian: lanes.1),
+            UInt64(littleEndian: lanes.2), UInt64(littleEndian: lanes.3)
+        )
     }
 
     package mutating func i64(_ field: ByteError.StaticName) throws(ByteError) -> Int64 {
-        Int64(bitPattern: try self.word(8, field))
+        try self.word(Int64.self, field)
     }
 
     /// One byte that must be 0 or 1.
@@ -86,12 +96,8 @@ package struct ByteReader: Sendable {
     }
 
     package mutating func digest(_ field: ByteError.StaticName) throws(ByteError) -> VaultDigest {
-        VaultDigest(
-            try self.u64(field),
-            try self.u64(field),
-            try self.u64(field),
-            try self.u64(field)
-        )
+        let lanes = try self.u64s(field)
+        return VaultDigest(lanes.0, lanes.1, lanes.2, lanes.3)
     }
 
     package mutating func position(_ field: ByteError.StaticName) throws(ByteError) -> Position {
@@ -107,13 +113,25 @@ package struct ByteReader: Sendable {
         guard self.remaining == 0 else { throw .trailing(byteCount: self.remaining) }
     }
 
-    private mutating func word(
-        _ count: Int,
+    private mutating func word<Word: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Word.Type,
         _ field: ByteError.StaticName
-    ) throws(ByteError) -> UInt64 {
-        let slice = try self.bytes(count, field)
-        var value: UInt64 = 0
-        for (shift, byte) in slice.enumerated() { value |= UInt64(byte) << UInt64(8 * shift) }
-        return value
+    ) throws(ByteError) -> Word {
+        Word(littleEndian: try self.load(type, field))
+    }
+
+    private mutating func load<Words: BitwiseCopyable>(
+        _ type: Words.Type,
+        _ field: ByteError.StaticName
+    ) throws(ByteError) -> Words {
+        let byteCount = MemoryLayout<Words>.size
+        guard byteCount <= self.remaining else {
+            throw .tooShort(field: field, needed: byteCount, available: self.remaining)
+        }
+        let offset = self.index - self.bytes.startIndex
+        self.index += byteCount
+        return self.bytes.withUnsafeBytes {
+            $0.loadUnaligned(fromByteOffset: offset, as: type)
+        }
     }
 }

@@ -4,15 +4,25 @@ package struct ByteWriter: Sendable {
 
     package init(reserving byteCount: Int = 0) { self.bytes.reserveCapacity(byteCount) }
 
+    package mutating func bytes(_ bytes: [UInt8]) { self.bytes.append(contentsOf: bytes) }
+
     package mutating func bytes(_ bytes: some Sequence<UInt8>) {
         self.bytes.append(contentsOf: bytes)
     }
 
     package mutating func u8(_ value: UInt8) { self.bytes.append(value) }
-    package mutating func u16(_ value: UInt16) { self.word(UInt64(value), 2) }
-    package mutating func u32(_ value: UInt32) { self.word(UInt64(value), 4) }
-    package mutating func u64(_ value: UInt64) { self.word(value, 8) }
-    package mutating func i64(_ value: Int64) { self.word(UInt64(bitPattern: value), 8) }
+    package mutating func u16(_ value: UInt16) { self.append(value.littleEndian) }
+    package mutating func u32(_ value: UInt32) { self.append(value.littleEndian) }
+    package mutating func u64(_ value: UInt64) { self.append(value.littleEndian) }
+
+    package mutating func u64s(_ values: (UInt64, UInt64, UInt64, UInt64)) {
+        let (first, second, third, fourth) = values
+        self.append(
+            (first.littleEndian, second.littleEndian, third.littleEndian, fourth.littleEndian)
+        )
+    }
+
+    package mutating func i64(_ value: Int64) { self.append(value.littleEndian) }
     package mutating func bool(_ value: Bool) { self.u8(value ? 1 : 0) }
 
     /// A u32 length and the bytes.
@@ -39,21 +49,21 @@ package struct ByteWriter: Sendable {
     }
 
     package mutating func digest(_ digest: VaultDigest) {
-        self.u64(digest.lanes.0)
-        self.u64(digest.lanes.1)
-        self.u64(digest.lanes.2)
-        self.u64(digest.lanes.3)
+        self.u64s(digest.lanes)
     }
 
     package mutating func position(_ position: Position) {
-        self.u64(position.epoch.rawValue)
-        self.u64(position.txid.rawValue)
-        self.digest(position.digest)
+        let (first, second, third, fourth) = position.digest.lanes
+        self.append(
+            (
+                position.epoch.rawValue.littleEndian, position.txid.rawValue.littleEndian,
+                first.littleEndian, second.littleEndian, third.littleEndian, fourth.littleEndian
+            )
+        )
     }
 
-    private mutating func word(_ value: UInt64, _ count: Int) {
-        for shift in 0..<count {
-            self.bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * shift)))
-        }
+    /// Several words are appended as one, because lists of positions are long.
+    private mutating func append<Words: BitwiseCopyable>(_ words: Words) {
+        withUnsafeBytes(of: words) { self.bytes.append(contentsOf: $0) }
     }
 }

@@ -6,7 +6,7 @@ extension Failover {
     /// be carried out twice. When one fails, the rest of the list is dropped and `storageFailed` said.
     package enum Effect: Hashable, Sendable {
         /// Make the record durable. Finished.
-        case persist(NodeRecord)
+        indirect case persist(NodeRecord)
         /// Let applications write: clear the marker if it is set, then release layer 1. Finished.
         case openGate(under: Epoch)
         /// Take layer 1, waiting for the transaction that holds it, and capture what is committed.

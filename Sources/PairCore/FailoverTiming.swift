@@ -13,6 +13,8 @@ package struct FailoverTiming: Hashable, Sendable {
     package let absence: Duration
     /// How long a switchover may hold the writers before it is called off.
     package let drainLimit: Duration
+    /// Heartbeats are missing.
+    package let suspicion: Duration
 
     package init(
         timeout: Duration,
@@ -30,6 +32,7 @@ package struct FailoverTiming: Hashable, Sendable {
         self.repetition = repetition
         self.absence = absence
         self.drainLimit = drainLimit
+        self.suspicion = max(heartbeat + tick * 10, .seconds(1))
     }
 
     /// The product's: 130 s, 1 s, 10 s, 10 s, 5 s, 2 s.
@@ -46,13 +49,20 @@ package struct FailoverTiming: Hashable, Sendable {
     }
 
     /// How long a restarted node looks for its peer, and listens before it may promote itself.
-    package var search: Duration { self.heartbeat * 2 }
+    package var search: Duration { self.heartbeat + self.heartbeat }
     /// A tick that took longer is a gap: the node was not running.
-    package var gapLimit: Duration { min(.seconds(5), self.timeout / 4) }
+    package var gapLimit: Duration { self.share(4, atMost: Self.fiveSeconds) }
     /// Clocks that disagree by more than this about one tick are not believed.
-    package var disagreementLimit: Duration { min(.seconds(2), self.timeout / 10) }
+    package var disagreementLimit: Duration { self.share(10, atMost: Self.twoSeconds) }
     /// What one tick may add to the observed silence.
-    package var longestTick: Duration { min(.seconds(2), self.timeout / 10) }
-    /// Heartbeats are missing.
-    package var suspicion: Duration { max(self.heartbeat + self.tick * 10, .seconds(1)) }
+    package var longestTick: Duration { self.share(10, atMost: Self.twoSeconds) }
+
+    private static let twentySeconds = Duration.seconds(20)
+    private static let fiveSeconds = Duration.seconds(5)
+    private static let twoSeconds = Duration.seconds(2)
+
+    /// That part of the timeout; no division for the product's timeouts, because every tick asks.
+    private func share(_ divisor: Int, atMost limit: Duration) -> Duration {
+        self.timeout >= Self.twentySeconds ? limit : min(limit, self.timeout / divisor)
+    }
 }

@@ -29,7 +29,13 @@ package struct FailoverClock: Hashable, Sendable {
     package init() {}
 
     package mutating func advance(_ tick: Failover.Tick, count: Int = 1, shareAtMost: Duration) {
+        let shortest = min(tick.shortest, shareAtMost)
+        guard count > 1 else {
+            self.longest += tick.longest
+            self.shortest += shortest
+            return
+        }
         self.longest += tick.longest * count
-        self.shortest += min(tick.shortest, shareAtMost) * count
+        self.shortest += shortest * count
     }
 }

@@ -117,7 +117,7 @@ package struct Request: Hashable, Sendable {
 }
 
 /// What the two nodes say to each other outside the log stream.
-package enum PeerMessage: Hashable, Sendable {
+package indirect enum PeerMessage: Hashable, Sendable {
     case heartbeat(Heartbeat)
     case statement(Statement)
 }

@@ -146,10 +146,12 @@ extension ByteWriter {
     fileprivate mutating func big(_ value: UInt64) { self.u64(value.byteSwapped) }
 
     fileprivate mutating func big(_ lanes: (UInt64, UInt64, UInt64, UInt64)) {
-        self.big(lanes.0)
-        self.big(lanes.1)
-        self.big(lanes.2)
-        self.big(lanes.3)
+        self.u64s(
+            (
+                lanes.0.byteSwapped, lanes.1.byteSwapped, lanes.2.byteSwapped,
+                lanes.3.byteSwapped
+            )
+        )
     }
 }
 
@@ -161,6 +163,9 @@ extension ByteReader {
     fileprivate mutating func lanes(
         _ field: ByteError.StaticName
     ) throws(ByteError) -> (UInt64, UInt64, UInt64, UInt64) {
-        (try self.big(field), try self.big(field), try self.big(field), try self.big(field))
+        let lanes = try self.u64s(field)
+        return (
+            lanes.0.byteSwapped, lanes.1.byteSwapped, lanes.2.byteSwapped, lanes.3.byteSwapped
+        )
     }
 }

@@ -24,10 +24,7 @@ extension ByteWriter {
     }
 
     mutating func nonce(_ nonce: Nonce) {
-        self.u64(nonce.lanes.0)
-        self.u64(nonce.lanes.1)
-        self.u64(nonce.lanes.2)
-        self.u64(nonce.lanes.3)
+        self.u64s(nonce.lanes)
     }
 
     mutating func milliseconds(_ duration: Duration) {
@@ -104,12 +101,8 @@ extension ByteReader {
     }
 
     mutating func nonce(_ field: ByteError.StaticName) throws(ByteError) -> Nonce {
-        Nonce(
-            try self.u64(field),
-            try self.u64(field),
-            try self.u64(field),
-            try self.u64(field)
-        )
+        let lanes = try self.u64s(field)
+        return Nonce(lanes.0, lanes.1, lanes.2, lanes.3)
     }
 
     /// At most ten thousand minutes, the longest that a configuration or an operator may say.
