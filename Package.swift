@@ -18,6 +18,11 @@ let hot: [SwiftSetting] = strict + [.unsafeFlags(["-O"], .when(configuration: .d
 /// Debug builds can make mistakes on purpose, to prove that the simulator finds them.
 let planted: SwiftSetting = .define("PLANTED_BUGS", .when(configuration: .debug))
 
+/// One thread and no closures that escape: debug builds watch that no two accesses overlap.
+let simulator: [SwiftSetting] = [
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
+]
+
 let package = Package(
     name: "pair",
     products: [
@@ -69,7 +74,7 @@ let package = Package(
         .target(
             name: "PairSim",
             dependencies: ["PairCore", "PairWire"],
-            swiftSettings: hot + [planted]
+            swiftSettings: hot + [planted] + simulator
         ),
 
         // Edge: files and SQLite; captures, keeps segments, seeds, applies, remembers.

@@ -2,7 +2,7 @@ package import PairCore
 
 /// Something that has happened in the simulation and that a promise may be about.
 package enum Observation: Sendable {
-    case persisted(NodeBit, NodeRecord)
+    indirect case persisted(NodeBit, NodeRecord)
     /// Told its daemon's gate effect, or found so at a start.
     case gateOpened(NodeBit, Epoch)
     case promoted(NodeBit, EpochCause)
@@ -13,10 +13,30 @@ package enum Observation: Sendable {
     case handled(NodeBit)
     /// The last fault is long past.
     case settled
+
+    package enum Kind: Int, CaseIterable, Sendable {
+        case persisted, gateOpened, promoted, wrote, sent, destroyed, handled, settled
+    }
+
+    var kind: Kind {
+        switch self {
+        case .persisted: .persisted
+        case .gateOpened: .gateOpened
+        case .promoted: .promoted
+        case .wrote: .wrote
+        case .sent: .sent
+        case .destroyed: .destroyed
+        case .handled: .handled
+        case .settled: .settled
+        }
+    }
 }
 
 /// A promise that must hold at every step of every history.
 package protocol Checker {
+    /// The only observations that it is asked about.
+    static var watched: Set<Observation.Kind> { get }
+
     /// - Returns: what is wrong, or `nil`.
     mutating func check(_ observation: Observation, in simulation: borrowing Simulation) -> String?
 }

@@ -1,7 +1,9 @@
 package import PairCore
 
 /// One appliance: its disk, which outlives everything, and the processes that come and go on it.
-package struct SimNode: Sendable {
+///
+/// A class, because the machine in it is large and is looked at after every event.
+package final class SimNode {
     package let bit: NodeBit
 
     // The disk.
@@ -20,11 +22,10 @@ package struct SimNode: Sendable {
     package internal(set) var second: SimTime = 1_000_000
 
     // The daemon; all of it is gone when it is.
-    package internal(set) var failover: Failover?
+    package internal(set) var daemon: SimDaemon?
     /// Counts the starts, so that no answer reaches a daemon that did not ask.
     var start: UInt64 = 0
     var lastTick: SimTime = 0
-    var tickToken: UInt64 = 0
     var gateToken: UInt64 = 0
     var servedEpoch: Epoch?
     var followedEpoch: Epoch?
@@ -36,7 +37,7 @@ package struct SimNode: Sendable {
     var inbox: [Packet] = []
 
     package var isRunning: Bool {
-        self.isUp && self.failover != nil && self.pausedUntil == nil && !self.isDaemonHung
+        self.isUp && self.daemon != nil && self.pausedUntil == nil && !self.isDaemonHung
     }
 
     /// An application could commit on this node at this instant.
@@ -58,11 +59,52 @@ package struct SimNode: Sendable {
     func ticksUntil(_ now: SimTime) -> Int { Int((now - self.lastTick) / self.second) }
 }
 
+/// A running daemon: the real machine, and what it says of itself since its last event.
+///
+/// A class, and with the machine's words kept beside it, because the machine is large and whoever
+/// looks at it from outside takes a copy.
+package final class SimDaemon {
+    package internal(set) var failover: Failover
+    package private(set) var gate: Failover.Gate
+    /// `/primary` answered 200 at that instant.
+    package private(set) var isServing = false
+    private(set) var quietTicks = 0
+
+    init(_ failover: Failover) {
+        self.failover = failover
+        self.gate = failover.gate
+    }
+
+    /// What the machine does about an event, and its states before and after it.
+    struct Answer {
+        var before: NodeState
+        var effects: [Failover.Effect]
+        var after: NodeState
+    }
+
+    func handle(_ event: Failover.Event, at now: Instant, nextTick: Failover.Tick) -> Answer {
+        self.failover.inPlace { machine in
+            let before = machine.nodeState
+            let effects = machine.handle(event, at: now)
+            self.gate = machine.gate
+            self.isServing = machine.isServing(at: now)
+            self.quietTicks = machine.quietTicks(like: nextTick)
+            return Answer(before: before, effects: effects, after: machine.nodeState)
+        }
+    }
+}
+
+extension Failover {
+    /// Several calls without a copy between them.
+    fileprivate mutating func inPlace<Result>(_ body: (inout Failover) -> Result) -> Result {
+        body(&self)
+    }
+}
+
 /// What is on its way to a node.
 package enum Packet: Sendable {
-    /// The bytes of a heartbeat, as they go over the wire.
-    case heartbeat([UInt8])
-    case statement([UInt8])
+    /// Becomes bytes, and is read from them, when it arrives: many never do.
+    case message(PeerMessage)
     case logRequest(Epoch, from: Position)
     case log(Epoch, after: Position, [SimTransaction])
     case logReceipt(Epoch, Position)

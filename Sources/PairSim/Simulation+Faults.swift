@@ -64,13 +64,14 @@ extension Simulation {
 
     mutating func crash(_ bit: NodeBit, wholeMachine: Bool, because reason: String) {
         let index = self.node(bit)
-        guard let failover = self.nodes[index].failover, self.nodes[index].pausedUntil == nil
+        guard let failover = self.nodes[index].daemon?.failover,
+            self.nodes[index].pausedUntil == nil
         else { return }
         self.note(
             "node \(bit.rawValue): \(wholeMachine ? "machine" : "daemon") dies (\(reason))"
         )
         self.statistics.faults[wholeMachine ? "machine died" : "daemon died", default: 0] += 1
-        self.nodes[index].failover = nil
+        self.nodes[index].daemon = nil
         self.nodes[index].start += 1
         self.nodes[index].gateToken += 1
         self.nodes[index].servedEpoch = nil
@@ -108,7 +109,7 @@ extension Simulation {
     mutating func guardCloses(_ bit: NodeBit, start: UInt64) {
         let index = self.node(bit)
         guard self.nodes[index].isUp, self.nodes[index].start == start,
-            self.nodes[index].failover == nil || self.nodes[index].isDaemonHung
+            self.nodes[index].daemon == nil || self.nodes[index].isDaemonHung
         else { return }
         self.note("node \(bit.rawValue): the guard closes the gate")
         self.nodes[index].vault.isOpen = false
@@ -117,7 +118,7 @@ extension Simulation {
     private mutating func pause(_ bit: NodeBit, for duration: SimTime) {
         let index = self.node(bit)
         guard self.nodes[index].isUp, self.nodes[index].pausedUntil == nil,
-            self.nodes[index].failover != nil, !self.nodes[index].isDaemonHung
+            self.nodes[index].daemon != nil, !self.nodes[index].isDaemonHung
         else { return }
         self.note("node \(bit.rawValue): machine stands still for \(duration.clockText)")
         self.catchUpTicks(bit)
@@ -138,7 +139,7 @@ extension Simulation {
         guard self.nodes[index].isRunning else { return }
         self.note("node \(bit.rawValue): daemon hangs for \(duration.clockText)")
         self.catchUpTicks(bit)
-        guard let failover = self.nodes[index].failover else { return }
+        guard let failover = self.nodes[index].daemon?.failover else { return }
         self.nodes[index].isDaemonHung = true
         self.scheduleGuard(bit, failover)
         self.queue.add(.wakeDaemon(bit), at: self.now + duration)
@@ -172,7 +173,7 @@ extension Simulation {
             )
         )
         // The promise about pauses that a clock shows: the gate closes before anything else runs.
-        if !isHang, self.nodes[index].failover?.gate == .closing {
+        if !isHang, self.nodes[index].daemon?.failover.gate == .closing {
             self.takeGate(bit, token: self.nodes[index].gateToken)
         }
         self.isWaking = false

@@ -5,12 +5,7 @@ import PairWire
 extension Simulation {
     mutating func send(_ message: PeerMessage, from bit: NodeBit) {
         self.observe(.sent(bit, message))
-        switch message {
-        case .heartbeat(let heartbeat):
-            self.transmit(.heartbeat(self.codec(from: bit).encode(heartbeat)), from: bit)
-        case .statement(let statement):
-            self.transmit(.statement(self.statementCodec(from: bit).encode(statement)), from: bit)
-        }
+        self.transmit(.message(message), from: bit)
     }
 
     private static func id(_ bit: NodeBit) -> NodeID {
@@ -29,7 +24,7 @@ extension Simulation {
     mutating func transmit(_ packet: Packet, from bit: NodeBit) {
         let isControl =
             switch packet {
-            case .heartbeat, .statement: true
+            case .message: true
             case .logRequest, .log, .logReceipt, .logRefusal, .copyRequest, .copy, .archive,
                 .archiveReceipt:
                 false
@@ -62,23 +57,25 @@ extension Simulation {
 
     mutating func arrive(_ packet: Packet, at bit: NodeBit) {
         let index = self.node(bit)
-        guard self.nodes[index].isUp, self.nodes[index].failover != nil else { return }
+        guard self.nodes[index].isUp, self.nodes[index].daemon != nil else { return }
         guard self.nodes[index].isRunning else {
             // A connection holds so much, and no more.
             if self.nodes[index].inbox.count < 32 { self.nodes[index].inbox.append(packet) }
             return
         }
         switch packet {
-        case .heartbeat(let bytes):
+        case .message(.heartbeat(let sent)):
             do {
-                let heartbeat = try self.codec(from: bit.other).decode(bytes)
+                let codec = self.codec(from: bit.other)
+                let heartbeat = try codec.decode(codec.encode(sent))
                 self.tell(bit, .received(.heartbeat(heartbeat), fresh: self.freshNonce()))
             } catch {
                 self.fail("HeartbeatCodec", "\(error)")
             }
-        case .statement(let bytes):
+        case .message(.statement(let sent)):
             do {
-                let statement = try self.statementCodec(from: bit.other).decode(bytes)
+                let codec = self.statementCodec(from: bit.other)
+                let statement = try codec.decode(codec.encode(sent))
                 self.tell(bit, .received(.statement(statement), fresh: self.freshNonce()))
             } catch {
                 self.fail("StatementCodec", "\(error)")
@@ -157,7 +154,7 @@ extension Simulation {
     mutating func ship(from bit: NodeBit) {
         let index = self.node(bit)
         guard self.nodes[index].isRunning, self.nodes[index].servedEpoch != nil,
-            case .primary(let primary) = self.nodes[index].failover?.state,
+            case .primary(let primary) = self.nodes[index].daemon?.failover.state,
             let applied = primary.follower?.applied
         else { return }
         self.sendLog(after: applied, from: bit)
@@ -173,7 +170,7 @@ extension Simulation {
         let index = self.node(bit)
         guard self.nodes[index].start == start else { return }
         self.nodes[index].isRetryingLog = false
-        guard case .primary(let primary) = self.nodes[index].failover?.state,
+        guard case .primary(let primary) = self.nodes[index].daemon?.failover.state,
             let applied = primary.follower?.applied,
             applied != self.nodes[index].vault.position
         else { return }
@@ -269,7 +266,7 @@ extension Simulation {
     mutating func retryTail(_ bit: NodeBit, start: UInt64, work: UInt64, _ id: String) {
         let index = self.node(bit)
         guard self.nodes[index].start == start, self.nodes[index].work == work,
-            case .secondary(let secondary) = self.nodes[index].failover?.state,
+            case .secondary(let secondary) = self.nodes[index].daemon?.failover.state,
             case .rejoining(let rejoining) = secondary.stage, rejoining.step == .copyingTail,
             let transactions = self.nodes[index].archives[id]
         else { return }
@@ -305,7 +302,7 @@ extension Simulation {
     mutating func retryCopy(_ bit: NodeBit, start: UInt64, work: UInt64, _ epoch: Epoch) {
         let index = self.node(bit)
         guard self.nodes[index].start == start, self.nodes[index].work == work,
-            case .secondary(let secondary) = self.nodes[index].failover?.state,
+            case .secondary(let secondary) = self.nodes[index].daemon?.failover.state,
             case .rejoining(let rejoining) = secondary.stage, rejoining.step == .copying,
             rejoining.epoch == epoch
         else { return }
@@ -318,7 +315,7 @@ extension Simulation {
 
     private mutating func install(_ epoch: Epoch, _ history: [SimTransaction], on bit: NodeBit) {
         let index = self.node(bit)
-        guard case .secondary(let secondary) = self.nodes[index].failover?.state,
+        guard case .secondary(let secondary) = self.nodes[index].daemon?.failover.state,
             case .rejoining(let rejoining) = secondary.stage, rejoining.step == .copying,
             rejoining.epoch == epoch
         else { return }

@@ -9,7 +9,7 @@ extension Simulation {
 
     mutating func startDaemon(_ bit: NodeBit) {
         let index = self.node(bit)
-        guard self.nodes[index].failover == nil else { return }
+        guard self.nodes[index].daemon == nil else { return }
         self.nodes[index].isUp = true
         self.nodes[index].isDaemonHung = false
         self.nodes[index].start += 1
@@ -36,7 +36,7 @@ extension Simulation {
         #if PLANTED_BUGS
             failover.planted = self.scenario.planted
         #endif
-        self.nodes[index].failover = failover
+        self.nodes[index].daemon = SimDaemon(failover)
         self.nodes[index].lastTick = self.now
         let start = Failover.Start(
             position: self.nodes[index].vault.position,
@@ -56,8 +56,10 @@ extension Simulation {
 
     var wall: Int64 { 1_700_000_000 + self.now / 1_000_000 }
 
+    private static let second = Duration.seconds(1)
+
     func plainTick() -> Failover.Tick {
-        Failover.Tick(shortest: .seconds(1), longest: .seconds(1), wallSeconds: self.wall)
+        Failover.Tick(shortest: Self.second, longest: Self.second, wallSeconds: self.wall)
     }
 
     /// The daemon's timer; the ticks that it slept through were quiet.
@@ -75,39 +77,32 @@ extension Simulation {
         let count = self.nodes[index].ticksUntil(self.now) - rest
         guard count > 0 else { return }
         let tick = self.plainTick()
-        self.nodes[index].failover?.skip(count, like: tick)
+        self.nodes[index].daemon?.failover.skip(count, like: tick)
         self.nodes[index].lastTick += Int64(count) * self.nodes[index].second
     }
 
     mutating func scheduleTick(_ bit: NodeBit) {
         let index = self.node(bit)
-        guard let failover = self.nodes[index].failover else { return }
-        self.nodes[index].tickToken += 1
-        let quiet =
-            self.scenario.skipsQuietTicks ? failover.quietTicks(like: self.plainTick()) : 0
-        let second = self.nodes[index].second
-        self.queue.add(
-            .tick(bit, token: self.nodes[index].tickToken),
-            at: self.nodes[index].lastTick + Int64(min(quiet, 100_000) + 1) * second
-        )
+        let node = self.nodes[index]
+        guard let daemon = node.daemon else { return }
+        let quiet = self.scenario.skipsQuietTicks ? daemon.quietTicks : 0
+        self.queue.setTimer(index, at: node.lastTick + Int64(min(quiet, 100_000) + 1) * node.second)
     }
 
     /// Gives the machine an event and carries out what it answers.
     mutating func tell(_ bit: NodeBit, _ event: Failover.Event) {
-        let index = self.node(bit)
-        guard self.nodes[index].isRunning else { return }
+        let node = self.nodes[self.node(bit)]
+        guard node.isRunning else { return }
         if case .tick = event {} else { self.catchUpTicks(bit) }
-        guard var failover = self.nodes[index].failover else { return }
-        let before = failover.nodeState
-        let effects = failover.handle(event, at: Instant(sinceStart: .microseconds(self.now)))
-        self.nodes[index].failover = failover
-        let after = failover.nodeState
-        self.count(before, after)
-        if before != after || !effects.isEmpty {
-            self.note(Transcript.line(bit, event, before, after, effects))
+        let now = Instant(sinceStart: self.now.duration)
+        guard let daemon = node.daemon else { return }
+        let answer = daemon.handle(event, at: now, nextTick: self.plainTick())
+        self.count(answer.before, answer.after)
+        if answer.before != answer.after || !answer.effects.isEmpty {
+            self.note(Transcript.line(bit, event, answer.before, answer.after, answer.effects))
         }
-        let start = self.nodes[index].start
-        for effect in effects {
+        let start = node.start
+        for effect in answer.effects {
             guard self.violation == nil else { return }
             if !self.faultsAreOver, !self.isWaking, self.now > .minutes(1),
                 self.chance.once(in: self.scenario.crashOnceInEffects)
@@ -116,9 +111,7 @@ extension Simulation {
                 return
             }
             self.carryOut(effect, on: bit)
-            guard self.nodes[index].start == start, self.nodes[index].failover != nil else {
-                return
-            }
+            guard node.start == start, node.daemon != nil else { return }
         }
         if !self.isWaking { self.observe(.handled(bit)) }
         self.scheduleTick(bit)

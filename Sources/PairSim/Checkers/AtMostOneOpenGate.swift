@@ -6,6 +6,10 @@ import PairCore
 /// timeout promotion that found the other primary's lease over or its daemon gone, and only until
 /// the two have met. `manual`: only after a forced promotion.
 struct AtMostOneOpenGate: Checker {
+    static let watched: Set<Observation.Kind> = [
+        .promoted, .persisted, .gateOpened, .wrote, .handled,
+    ]
+
     /// Two primaries that the policy allows, until one of them has given in.
     private var isExcused = false
 
@@ -46,7 +50,7 @@ struct AtMostOneOpenGate: Checker {
             self.isExcused = true
         case (.failover, .available):
             self.isExcused = true
-            guard other.isRunning, other.acceptsWrites, let machine = other.failover,
+            guard other.isRunning, other.acceptsWrites, let machine = other.daemon?.failover,
                 case .primary(let primary) = machine.state
             else { return nil }
             if machine.record.right == .solo { return "the peer holds the right alone" }

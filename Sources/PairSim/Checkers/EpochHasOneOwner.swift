@@ -2,6 +2,8 @@ import PairCore
 
 /// An epoch belongs to one node for ever, and a node's epoch never falls.
 struct EpochHasOneOwner: Checker {
+    static let watched: Set<Observation.Kind> = [.persisted]
+
     private var owners: [Epoch: (owner: NodeBit, fork: Position)] = [:]
     private var newest: [Epoch] = [.none, .none]
 

@@ -2,6 +2,8 @@ import PairCore
 
 /// One (epoch, TXID) never has two contents, on whichever node and at whatever time.
 struct EqualPositionsAreEqualContent: Checker {
+    static let watched: Set<Observation.Kind> = [.wrote]
+
     private struct Key: Hashable {
         var epoch: Epoch
         var txid: TXID

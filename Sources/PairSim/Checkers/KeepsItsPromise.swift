@@ -5,6 +5,8 @@ import PairCore
 /// In real time, and for the newest heartbeat that it answered for the first time; a clock may be
 /// fast by the error of its rate.
 struct KeepsItsPromise: Checker {
+    static let watched: Set<Observation.Kind> = [.sent, .promoted]
+
     private var answered: [UInt64] = [0, 0]
     private var promisedAt: [SimTime?] = [nil, nil]
 

@@ -2,6 +2,8 @@ import PairCore
 
 /// Wherever the persisted role is not to serve, the marker is set: a reboot must find it there.
 struct MarkerAgreesWithRole: Checker {
+    static let watched: Set<Observation.Kind> = [.persisted, .wrote]
+
     mutating func check(
         _ observation: Observation,
         in simulation: borrowing Simulation

@@ -5,6 +5,8 @@ import PairCore
 /// When transactions leave a vault, each is in the peer's vault or in archives on *both* nodes, so
 /// that the loss of either node destroys nothing. At the end each is in the survivor or in an archive.
 struct NoWriteLostUnrecorded: Checker {
+    static let watched: Set<Observation.Kind> = [.destroyed, .settled]
+
     mutating func check(
         _ observation: Observation,
         in simulation: borrowing Simulation

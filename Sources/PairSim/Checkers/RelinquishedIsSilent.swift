@@ -3,6 +3,8 @@ import PairCore
 /// After a persisted RELINQUISH nothing is committed in that epoch, and the gate is closed with the
 /// marker, unless the successor has persisted that it will never act on it.
 struct RelinquishedIsSilent: Checker {
+    static let watched: Set<Observation.Kind> = [.persisted, .wrote, .promoted]
+
     private var offers: [NodeRecord.Relinquish?] = [nil, nil]
 
     mutating func check(

@@ -2,6 +2,8 @@ import PairCore
 
 /// Once the faults stop, one node serves and the other follows it, armed and in sync.
 struct ServesAgain: Checker {
+    static let watched: Set<Observation.Kind> = [.settled]
+
     mutating func check(
         _ observation: Observation,
         in simulation: borrowing Simulation
@@ -9,7 +11,7 @@ struct ServesAgain: Checker {
         guard case .settled = observation else { return nil }
         let serving = simulation.nodes.filter { $0.acceptsWrites && $0.claimsToServe }
         let words = simulation.nodes.map { node in
-            "\(node.record.role.rawValue) \(node.failover?.nodeState.rawValue ?? "down") "
+            "\(node.record.role.rawValue) \(node.daemon?.failover.nodeState.rawValue ?? "down") "
                 + "epoch \(node.record.epoch) at \(node.vault.position)"
         }
         guard serving.count == 1, let primary = serving.first else {

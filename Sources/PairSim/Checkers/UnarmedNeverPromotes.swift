@@ -2,6 +2,8 @@ import PairCore
 
 /// Only an armed, whole, willing secondary promotes itself.
 struct UnarmedNeverPromotes: Checker {
+    static let watched: Set<Observation.Kind> = [.persisted, .promoted]
+
     private var before: [NodeRecord?] = [nil, nil]
 
     mutating func check(
