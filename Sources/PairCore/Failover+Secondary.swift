@@ -46,6 +46,11 @@ extension Failover {
         var due = secondary.heardAt + self.timing.suspicion
         if self.silence >= self.timing.suspicion { due = .seconds(1 << 20) }
         if self.probePause != nil { due = min(due, secondary.nextProbe) }
+        if case .interrupted(let since) = secondary.stage, self.silence < self.timing.suspicion,
+            self.clock.shortest - since < self.timing.absence
+        {
+            due = min(due, since + self.timing.absence)
+        }
         guard self.record.arming.isArmed || self.has(.promoteUnarmed) else { return due }
         let promotion = max(
             secondary.heardAt + self.timing.timeout,
