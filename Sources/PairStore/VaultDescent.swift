@@ -9,17 +9,22 @@ import PairWAL
 ///     the file is another one (device, inode, birth)              replaced: moved or renamed here
 ///     its pages have another size                                 replaced
 ///     its change counter is less than it was                      replaced: an older state
-///     a page is as it was before a transaction of the log         replaced: an older state
-///     a page but the first is as it was left                      the same vault
 ///     the WAL's salts have been counted up from what they were    the same vault
+///     a page is as it was before a transaction of the log that
+///     no other page shows to be there                             replaced: an older state
+///     a page but the first is as it was left                      the same vault
 ///     none of these                                               replaced, to be safe
 ///
-/// The last row meets a vault of which an application has rewritten every page, by VACUUM for
-/// instance, and has then been the last to close it, all while no daemon looked. It costs an archive.
+/// A page may be as it was long ago because an application has put it back, so an old image counts
+/// only where nothing newer is found. The salts come first: whoever writes into the WAL that was
+/// captured has the captured vault open. The last row meets a vault of which an application has
+/// rewritten every page, by VACUUM for instance, and has then been the last to close it, all while no
+/// daemon looked. It costs an archive.
 struct VaultDescent {
-    /// What the vault held at the end of the log, as far as that is known.
-    private var newest: [PageNumber: VaultSample.Short]
-    private var older: [PageNumber: Set<VaultSample.Short>] = [:]
+    /// What the vault held at the end of the log, as far as that is known, and since when.
+    private var newest: [PageNumber: (hash: VaultSample.Short, since: TXID)]
+    /// What it held before, and the transaction that ended it last.
+    private var older: [PageNumber: [VaultSample.Short: TXID]] = [:]
     private var changeCounter: UInt32
     private var salts: UInt64
     private let sample: VaultSample
@@ -37,7 +42,7 @@ struct VaultDescent {
 
     init(_ sample: VaultSample, log: SegmentStore) throws(VaultError) {
         self.sample = sample
-        self.newest = sample.hashes
+        self.newest = sample.hashes.mapValues { ($0, sample.position.txid) }
         self.changeCounter = sample.changeCounter
         self.salts = sample.salts
         do throws(SegmentStoreError) {
@@ -52,16 +57,20 @@ struct VaultDescent {
         guard found.file == self.sample.file, found.pages.pageSize == self.sample.pageSize,
             found.changeCounter >= self.changeCounter
         else { return false }
-        var isKnown = false
-        for (page, hash) in self.newest where page.rawValue <= found.pages.pageCount {
-            let present = VaultSample.Short(found.pages[page])
-            if present == hash {
-                isKnown = isKnown || page != .first
-            } else if self.older[page]?.contains(present) == true {
-                return false
+        if self.continues(found.salts) { return true }
+        /// The newest transaction that is proven to be there, and the newest that seems not to be.
+        var (present, absent): (TXID?, TXID?)
+        for (page, entry) in self.newest where page.rawValue <= found.pages.pageCount {
+            let hash = VaultSample.Short(found.pages[page])
+            let older = self.older[page]?[hash]
+            if hash != entry.hash {
+                absent = [absent, older].compactMap(\.self).max()
+            } else if older == nil, page != .first {
+                present = max(present ?? entry.since, entry.since)
             }
         }
-        return isKnown || self.continues(found.salts)
+        guard let present else { return false }
+        return absent.map { $0 <= present } ?? true
     }
 
     /// Whoever restarts the WAL adds one to the first salt; a new WAL begins with random ones.
@@ -106,8 +115,9 @@ struct VaultDescent {
         for record in view.records {
             view.withPage(of: record) { image in
                 let hash = VaultSample.Short(hasher.hash(record.page, image))
-                if let before = self.newest.updateValue(hash, forKey: record.page) {
-                    self.older[record.page, default: []].insert(before)
+                let before = self.newest.updateValue((hash, view.header.last), forKey: record.page)
+                if let before, before.hash != hash {
+                    self.older[record.page, default: [:]][before.hash] = view.header.last
                 }
                 if record.page == .first { self.changeCounter = Self.changeCounter(of: image) }
             }

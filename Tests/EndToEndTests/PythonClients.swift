@@ -125,7 +125,7 @@ struct LedgerApplication: Sendable {
 /// vault in which SQLite finds a fault, a refusal.
 struct LedgerObserver: Sendable {
     private static let program = """
-        import signal, sqlite3, sys
+        import signal, sqlite3, sys, time
         path, total = sys.argv[1], int(sys.argv[2])
         running, looks, newest = True, 0, 0
 
@@ -155,6 +155,7 @@ struct LedgerObserver: Sendable {
                     print("look", looks, newest, flush=True)
             except sqlite3.Error as error:
                 print("complaint", looks, error, flush=True)
+            time.sleep(0.002)
         print("look", looks, newest, flush=True)
         """
 

@@ -66,6 +66,33 @@ struct ReplacedVaultTests {
         #expect(!attachment.isReplaced)
     }
 
+    @Test(arguments: [false, true])
+    func `pages that go back and forth are no older state`(isLastToClose: Bool) throws {
+        let bench = try CaptureBench(
+            setup: """
+                CREATE TABLE flag(id INTEGER PRIMARY KEY, value);
+                INSERT INTO flag VALUES(1, 0);
+                CREATE TABLE t(id INTEGER PRIMARY KEY, body BLOB);
+                """
+        )
+        try bench.startCapture()
+        let other = try isLastToClose ? nil : bench.keepOpen()
+        defer { other?.end() }
+        for _ in 0..<4 {
+            try bench.shell(
+                "BEGIN; UPDATE flag SET value=1-value; INSERT INTO t(body) VALUES(randomblob(5000)); COMMIT;"
+            )
+            try bench.settle()
+        }
+        bench.vault.detach()
+        try bench.shell("PRAGMA wal_checkpoint(RESTART); UPDATE flag SET value=1-value;")
+
+        let attachment = try bench.vault.attach(.open)
+
+        #expect(attachment.isGap)
+        #expect(!attachment.isReplaced)
+    }
+
     @Test(arguments: [
         // Restored in place, by renaming, from a compacted backup, and gone on with.
         "cp backup vault.db", "cp backup new && mv new vault.db", "cp compact vault.db",
