@@ -71,7 +71,7 @@ struct HealthWatch: Sendable {
                 if error is not None and ask() == epoch:
                     print("refused", epoch, error, flush=True)
             due = max(due + 0.05, time.monotonic())
-            time.sleep(due - time.monotonic())
+            time.sleep(max(due - time.monotonic(), 0))
         """
 
     /// One question: when it was asked and answered, on the machine's clock in microseconds, and

@@ -2,7 +2,9 @@ import Foundation
 import PairLab
 
 /// A program in Python on the stock SQLite library, and what it has said so far.
-struct PythonProgram: Sendable {
+///
+/// It ends with whoever has started it, also where a test fails.
+final class PythonProgram: Sendable {
     private let process: ChildProcess
     private let log: String
 
@@ -45,6 +47,8 @@ struct PythonProgram: Sendable {
         self.process.signal(SIGTERM)
         _ = self.process.wait()
     }
+
+    deinit { self.kill() }
 }
 
 /// The application: it keeps the ledger on node 1, one transaction after the other, going on from
