@@ -39,7 +39,7 @@ extension Failover {
                         position: self.position,
                         hasVault: self.hasVault,
                         isSeeding: self.record.isSeeding,
-                        isSuspended: self.record.suspension != nil,
+                        suspension: self.record.suspension,
                         relinquish: self.record.relinquish,
                         operation: operation,
                         aborted: self.record.abortedOperations.suffix(8),
@@ -76,6 +76,7 @@ extension Failover {
         }
         self.link.lastHeard = self.clock.longest
         self.link.peer = statement
+        self.link.statedAt = self.clock.longest
         let said = self.effects.count
         switch self.state {
         case .starting, .failed: return

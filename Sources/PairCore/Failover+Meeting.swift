@@ -176,18 +176,22 @@ extension Failover {
         let isReplaced = self.record.lineage.entries.contains {
             $0.cause == .replaced && !peer.lineage.contains($0.epoch)
         }
+        // Two vaults that were each served alone have no common point, whatever their numbers say.
+        let isStranger =
+            !peer.lineage.entries.isEmpty && !self.record.lineage.shares(peer.lineage)
         let common: Rejoin.CommonPoint =
             if isReplaced {
                 .nowhere(servedUnknownEpoch: true)
             } else if finding.holdsJoinerPosition {
                 .ownPosition(epochChanged: peer.epoch != self.record.epoch)
-            } else if isPast, finding.holdsFork {
+            } else if isPast, finding.holdsFork, !isStranger {
                 .fork
             } else {
                 // Where it holds more than what both have, that may be all that is left of it.
                 .nowhere(
                     servedUnknownEpoch: isPast || peer.epoch == .none
                         || peer.position.txid > self.position.txid
+                        || !self.record.lineage.includes(peer.lineage)
                 )
             }
         let rejoin = Rejoin(
@@ -261,7 +265,8 @@ extension Failover {
                 self.state(asProbe: true)
             }
         case .idle: self.idleDidClose()
-        case .starting, .standalone, .secondary, .failed: break
+        case .standalone: self.standaloneDidClose()
+        case .starting, .secondary, .failed: break
         }
     }
 

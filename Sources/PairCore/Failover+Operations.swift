@@ -11,6 +11,8 @@ extension Failover {
         static let joiningThenHandingOver: UInt8 = 2
         /// This node asks the peer, which serves, to let it join.
         static let asking: UInt8 = 3
+        /// As `asking`; the peer gives up the vault that it serves alone.
+        static let askingDiscarding: UInt8 = 4
     }
 
     package var peerIsReachable: Bool {
@@ -47,7 +49,11 @@ extension Failover {
             guard self.record.role == .primary else { return }
             _ = self.beginSwitchover(self.operation(request, .switchover, step: Self.preparing))
         case .suspend(let duration):
-            guard self.record.role == .secondary, self.record.suspension == nil else { return }
+            // It is repeated until its effect is seen here; each time is the same suspension.
+            guard self.record.role == .secondary, self.link.servedRequest != request.id else {
+                return
+            }
+            self.link.servedRequest = request.id
             self.suspend(for: duration, by: request.by)
         case .resume:
             guard self.record.role == .secondary, self.record.suspension != nil else { return }
@@ -167,6 +173,16 @@ extension Failover {
         self.state(asProbe: true)
     }
 
+    /// The peer says that it is suspended for as long as it was asked to be.
+    private func isSuspended(for duration: Duration) -> Bool {
+        guard let suspension = self.link.peer?.suspension else {
+            return self.record.suspension != nil
+        }
+        let elapsed = self.clock.longest - self.link.requestedAt
+        return suspension.remaining <= duration
+            && suspension.remaining + elapsed + self.timing.absence >= duration
+    }
+
     // MARK: How requests end
 
     /// Answers the operators whose wish has come true.
@@ -208,7 +224,7 @@ extension Failover {
             self.record.operation?.id != request.id
                 && (self.record.role == .primary && self.gate == .open && peer?.role == .secondary
                     || self.record.role == .secondary && peer?.role == .primary)
-        case .suspend: self.record.suspension != nil || peer?.isSuspended == true
+        case .suspend(let duration): self.isSuspended(for: duration)
         case .resume: self.record.suspension == nil && peer?.isSuspended != true
         case .standalone: self.record.role == .standalone
         }

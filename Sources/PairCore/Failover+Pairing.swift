@@ -27,7 +27,15 @@ extension Failover {
             self.link.request = request
             self.link.requestedAt = self.clock.longest
             self.state(asProbe: true)
-        case (.standalone, .standalone): return .refused(.bothServe)
+        case (.standalone, .standalone):
+            guard case .enableHA(discardingPeerVault: true) = request.verb else {
+                return .refused(.bothServe)
+            }
+            var asking = joining
+            asking.step = EnablingStep.askingDiscarding
+            self.persist { $0.operation = asking }
+            self.repeatAsking()
+            self.state(asProbe: true)
         case (.standalone, .primary), (.standalone, .secondary): return .refused(.haIsOn)
         case (.none, .secondary), (.secondary, .none), (.secondary, .secondary),
             (.secondary, .standalone):
@@ -40,10 +48,12 @@ extension Failover {
     mutating func repeatAsking() {
         guard let operation = self.record.operation, operation.verb == .enableHA,
             operation.step == EnablingStep.asking
+                || operation.step == EnablingStep.askingDiscarding
         else { return }
+        let isDiscarding = operation.step == EnablingStep.askingDiscarding
         self.link.request = Request(
             id: operation.id,
-            verb: .enableHA(discardingPeerVault: false),
+            verb: .enableHA(discardingPeerVault: isDiscarding),
             by: operation.by
         )
         self.link.requestedAt = self.clock.longest
@@ -63,6 +73,14 @@ extension Failover {
         case .standalone where self.link.peer?.role == Role.none && self.record.operation == nil:
             self.becomePrimary(cause: .enable, operation: operation)
             self.emit(.report(.haEnabled))
+        case .standalone where self.isAskedToGiveUp:
+            // Two operators at once: node 0's vault stays. Else nothing is given up before it is
+            // closed, sealed, and on the peer's disk.
+            if let own = self.record.operation {
+                guard self.bit == .one else { return }
+                self.endAwaited(.refused(.busy(request.id))) { $0.id == own.id }
+            }
+            self.closeThenJoin()
         case .primary(let primary):
             guard primary.stage == .serving, self.record.operation == nil else { return }
             self.persist { $0.operation = operation }
@@ -83,8 +101,27 @@ extension Failover {
     private mutating func closeThenJoin() {
         switch self.gate {
         case .closed: self.join()
-        case .unmanaged: self.closeGate()
-        case .open, .closing: break
+        case .unmanaged, .open: self.closeGate()
+        case .closing: break
+        }
+    }
+
+    /// The peer, which serves alone as this node does, is to be the primary: an operator there has
+    /// named this node's vault as the one to give up.
+    private var isAskedToGiveUp: Bool {
+        guard let peer = self.link.peer, peer.role == .standalone,
+            case .enableHA(discardingPeerVault: true) = peer.request?.verb
+        else { return false }
+        return true
+    }
+
+    /// The gate of a node that serves alone closes only to give its vault up.
+    mutating func standaloneDidClose() {
+        if self.isAskedToGiveUp {
+            self.link.request = nil
+            self.join()
+        } else {
+            self.openGate()
         }
     }
 

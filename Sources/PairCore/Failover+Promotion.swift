@@ -84,6 +84,7 @@ extension Failover {
             secondary.unfit = reason
             secondary.stage = .searching
             secondary.nextAttempt = self.clock.shortest + self.timing.repetition
+            self.endAwaited(.aborted) { if case .promote = $0.verb { true } else { false } }
         }
         self.secondary = secondary
         self.finishPromoting()
@@ -158,5 +159,7 @@ extension Failover {
         self.emit(.serveLog(under: epoch))
         self.emit(.report(.promoted(epoch, cause)))
         self.state(asProbe: true)
+        // Whoever asked for it may be alone with this node: no word of the peer will come.
+        self.settleAwaited()
     }
 }

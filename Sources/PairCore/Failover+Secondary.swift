@@ -110,15 +110,20 @@ extension Failover {
         switch statement.role {
         case .primary: self.secondaryHears(primary: statement)
         case .secondary: self.secondaryMeets(secondary: statement)
-        case .standalone: self.park(behind: statement)
-        case .none:
-            // It asked this node to join and has withdrawn that since.
-            if self.record.operation?.verb == .enableHA, statement.operation == nil,
-                !self.record.arming.isArmed
-            {
+        case .standalone:
+            if self.isJoiningInVain(statement) {
                 self.becomeParked()
+            } else {
+                self.park(behind: statement)
             }
+        case .none: if self.isJoiningInVain(statement) { self.becomeParked() }
         }
+    }
+
+    /// The peer asked this node to join and has withdrawn that since.
+    private func isJoiningInVain(_ statement: Statement) -> Bool {
+        self.record.operation?.verb == .enableHA && statement.operation == nil
+            && !self.record.arming.isArmed
     }
 
     private mutating func secondaryHears(primary statement: Statement) {

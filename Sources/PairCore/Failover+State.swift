@@ -146,6 +146,8 @@ extension Failover {
         package var lastHeard: Duration?
         /// The peer's newest statement that echoed our nonce.
         package var peer: Statement?
+        /// When that came, on ``FailoverClock/longest``.
+        var statedAt: Duration = .zero
         /// Echoed by every statement that counts.
         var nonce: Nonce = .none
         var peerNonce: Nonce = .none
@@ -155,6 +157,8 @@ extension Failover {
         /// Asked of the peer, and repeated until it has had an effect or its time is over.
         var request: Request?
         var requestedAt: Duration = .zero
+        /// The newest request of the peer's that was carried out and would count anew if repeated.
+        var servedRequest: OperationID?
 
         struct Issued: Hashable, Sendable {
             var nonce: Nonce
@@ -214,6 +218,17 @@ extension Failover {
         guard self.record.arming.isArmed else { return false }
         guard case .primary(let primary) = self.state else { return true }
         return primary.armedGeneration == self.record.arming.generation
+    }
+
+    /// What the operator forbids, and for how long still: the secondary counts it, the primary goes
+    /// by what the secondary last said.
+    package var suspension: NodeRecord.Suspension? {
+        if let suspension = self.record.suspension { return suspension }
+        guard case .primary = self.state, var suspension = self.link.peer?.suspension else {
+            return nil
+        }
+        suspension.remaining -= self.clock.longest - self.link.statedAt
+        return suspension.remaining > .zero ? suspension : nil
     }
 
     /// Nothing has come from the peer for a while.

@@ -48,6 +48,9 @@ package struct FailoverTiming: Hashable, Sendable {
         )
     }
 
+    /// How long automatic failover may be suspended at most; as long as the longest timeout.
+    package static let longestSuspension = Duration.seconds(600_000)
+
     /// How long a restarted node looks for its peer, and listens before it may promote itself.
     package var search: Duration { self.heartbeat + self.heartbeat }
     /// A tick that took longer is a gap: the node was not running.

@@ -55,6 +55,19 @@ package struct Lineage: Hashable, Sendable, Codable {
         epoch == .none || self.entries.contains { $0.epoch == epoch }
     }
 
+    /// Whether all of `other` is part of this history: its newest change of primary is one of these.
+    package func includes(_ other: Lineage) -> Bool {
+        guard let newest = other.entries.last else { return true }
+        return self.entries.contains { $0.epoch == newest.epoch && $0.fork == newest.fork }
+    }
+
+    /// Whether the two histories ever were one; equal numbers of epochs alone do not say so.
+    package func shares(_ other: Lineage) -> Bool {
+        self.entries.contains { entry in
+            other.entries.contains { $0.epoch == entry.epoch && $0.fork == entry.fork }
+        }
+    }
+
     /// The epoch in which a transaction of this history was committed.
     ///
     /// Both nodes name a position by it, whatever epoch they have come to since.

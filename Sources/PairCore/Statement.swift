@@ -27,7 +27,7 @@ package struct Statement: Hashable, Sendable {
     package var position: Position
     package var hasVault: Bool
     package var isSeeding: Bool
-    package var isSuspended: Bool
+    package var suspension: NodeRecord.Suspension?
     package var relinquish: NodeRecord.Relinquish?
     package var operation: NodeRecord.Operation?
     /// The newest operations that the sender will never act on again.
@@ -55,7 +55,7 @@ package struct Statement: Hashable, Sendable {
         position: Position,
         hasVault: Bool,
         isSeeding: Bool,
-        isSuspended: Bool,
+        suspension: NodeRecord.Suspension?,
         relinquish: NodeRecord.Relinquish?,
         operation: NodeRecord.Operation?,
         aborted: [OperationID],
@@ -79,7 +79,7 @@ package struct Statement: Hashable, Sendable {
         self.position = position
         self.hasVault = hasVault
         self.isSeeding = isSeeding
-        self.isSuspended = isSuspended
+        self.suspension = suspension
         self.relinquish = relinquish
         self.operation = operation
         self.aborted = aborted
@@ -87,6 +87,10 @@ package struct Statement: Hashable, Sendable {
         self.offer = offer
         self.policy = policy
     }
+}
+
+extension Statement {
+    package var isSuspended: Bool { self.suspension != nil }
 }
 
 /// A verb that an operator typed, wherever it is carried out.

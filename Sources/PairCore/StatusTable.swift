@@ -116,7 +116,10 @@ extension StatusTable {
         }
         if let seed = self.report.seed { details.append(("Seed", self.progress(of: seed))) }
         if let failover = self.failover { details.append(("Failover", failover)) }
-        details += self.report.failover.blockers.map { ("Blocked by", $0) }
+        // A suspension is a reason above, and what it blocks is said there.
+        if self.report.failover.suspendedUntil == nil {
+            details += self.report.failover.blockers.map { ("Blocked by", $0) }
+        }
         if let closes = self.report.failover.secondsUntilGateCloses {
             details.append(("Lease", "the gate closes in \(StatusText.time(closes))"))
         }
@@ -149,7 +152,7 @@ extension StatusTable {
     private var failover: String? {
         let failover = self.report.failover
         if let until = failover.suspendedUntil {
-            return "suspended until \(until.minute) UTC"
+            return "suspended until \(until.minute) UTC: no node promotes itself"
         }
         let nodes = [self.report.local] + (self.report.peer.map { [$0.node] } ?? [])
         guard let secondary = nodes.first(where: { $0.role == .secondary }) else { return nil }

@@ -51,14 +51,15 @@ extension NodeLoop {
         if let (exit, text) = self.objection(to: call) {
             return call.finish(exit, text, self.operationReport(nil))
         }
-        if call.request.dryRun {
-            return call.finish(.done, self.preview(verb), self.operationReport(nil))
-        }
         let request = Request(
             id: OperationID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max)),
             verb: verb,
             by: call.by
         )
+        if call.request.dryRun {
+            let (exit, text) = self.rehearse(request, of: call)
+            return call.finish(exit, text, self.operationReport(nil))
+        }
         self.shell.log.emit(
             .operatorAction,
             "\(call.request.command.verb.rawValue)",
@@ -119,125 +120,6 @@ extension NodeLoop {
         for (event, call) in waiting {
             if case .operatorAsked(let request) = event { self.calls[request.id] = nil }
             call.finish(.failed, reason, self.operationReport(nil))
-        }
-    }
-
-    /// Why a verb needs another word of the operator first; data is never given up silently.
-    private func objection(to call: OperatorCall) -> (ControlExit, String)? {
-        switch call.request.command {
-        case .enableHA(let parameters): return self.objection(toEnabling: parameters)
-        case .disableHA(let parameters)
-        where parameters.force && parameters.confirm != self.peerName:
-            return (
-                .needsConfirmation,
-                "--force vouches that \(self.peerName) is down; say so with --confirm "
-                    + self.peerName
-            )
-        case .promote(let parameters) where parameters.force:
-            guard parameters.confirm == self.peerName, parameters.reason != nil else {
-                return (.needsConfirmation, self.promotionWarning)
-            }
-            return nil
-        default: return nil
-        }
-    }
-
-    private func objection(
-        toEnabling parameters: ControlCommand.Enable
-    ) -> (ControlExit, String)? {
-        guard let presence = self.presence, self.controlLink != nil else { return nil }
-        let record = self.record
-        // The verb again, while the peer is being brought in line: nothing more is given up.
-        guard record.role != .primary else { return nil }
-        let sharesHistory =
-            presence.lineage.epoch != .none && record.lineage.contains(presence.lineage.epoch)
-            || record.lineage.epoch != .none && presence.lineage.contains(record.lineage.epoch)
-        guard !sharesHistory else { return nil }
-        let peerServes = presence.role == .primary || presence.role == .standalone
-        let (loser, content) =
-            peerServes ? (self.localName, self.content) : (presence.name, presence.content)
-        guard case .withTables = content else { return nil }
-        guard parameters.discardPeerVault || peerServes, parameters.confirm == loser else {
-            let flag = peerServes ? "" : "--discard-peer-vault "
-            return (
-                .needsConfirmation,
-                "\(loser) holds a vault of its own, which would be archived and replaced by a "
-                    + "copy; if that is meant: pairctl enable-ha \(flag)--confirm \(loser)"
-            )
-        }
-        return nil
-    }
-
-    private var promotionWarning: String {
-        let failover = self.failover
-        let left = (self.shell.timers.timeout - (failover?.silence ?? .zero)).components.seconds
-        let behind = self.shell.figures.values.primaryPosition.map {
-            $0.txid.distance(from: self.position?.txid ?? .zero)
-        }
-        let loss =
-            behind.map { "at least \($0) transactions" } ?? "an unknown number of transactions"
-        return
-            "unsafe: \(self.peerName) may still serve, and what it accepted since the last contact "
-            + "(\(loss)) would end in an archive. Safe in \(max(0, left)) s. If \(self.peerName) is "
-            + "known to be down: pairctl promote --force --confirm \(self.peerName) --reason TEXT"
-    }
-
-    private func preview(_ verb: Request.Verb) -> String {
-        switch verb {
-        case .enableHA:
-            "\(self.localName) would become primary and \(self.peerName) its secondary"
-        case .disableHA: "HA would be switched off; the primary would go on alone"
-        case .switchover: "the roles of \(self.localName) and \(self.peerName) would be exchanged"
-        case .promote: "\(self.localName) would become primary"
-        case .suspend: "no automatic failover would happen for that time"
-        case .resume: "automatic failover would be possible again"
-        case .standalone: "\(self.localName) would serve its vault alone"
-        }
-    }
-
-    /// A refusal in the operator's words, with the safe way.
-    func explain(_ refusal: Failover.Refusal, of call: OperatorCall) -> (ControlExit, String) {
-        switch refusal {
-        case .notPaired:
-            (
-                .refused,
-                "this node has no peer; type here: pairctl pair invite, and on the other "
-                    + "node: pairctl pair join HOST:PORT"
-            )
-        case .haIsOff: (.refused, "HA is off; switch it on first: pairctl enable-ha")
-        case .haIsOn: (.refused, "HA is on; switch it off first: pairctl disable-ha")
-        case .peerUnreachable:
-            (
-                .refused,
-                "\(self.peerName) cannot be reached, and it may hold newer data; start paird "
-                    + "there and try again\(self.forceHint(call))"
-            )
-        case .peerNotArmed:
-            (.refused, "\(self.peerName) is not armed yet; pairctl status says why")
-        case .peerNotInSync:
-            (.refused, "\(self.peerName) is still behind; pairctl status shows how far")
-        case .thisNodeIsSeeding:
-            (.refused, "the copy on this node is not complete; it cannot be served")
-        case .bothServe:
-            (.refused, "both nodes serve a vault; switch one off first: pairctl disable-ha, there")
-        case .busy: (.refused, "another operation goes on; pairctl status shows it")
-        case .unsafe: (.needsConfirmation, self.promotionWarning)
-        case .inDoubt:
-            (
-                .inDoubt,
-                "a switchover is in doubt: this node has handed over and waits to hear "
-                    + "whether \(self.peerName) took over; it resolves itself when they meet"
-            )
-        case .wrongRole(let role):
-            (.refused, "not possible while the role is \(role.rawValue)")
-        }
-    }
-
-    private func forceHint(_ call: OperatorCall) -> String {
-        switch call.request.command {
-        case .disableHA:
-            "; if it is known to be down: pairctl disable-ha --force --confirm \(self.peerName)"
-        default: ""
         }
     }
 

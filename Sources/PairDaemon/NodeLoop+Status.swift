@@ -50,19 +50,22 @@ extension NodeLoop {
         let record = self.record
         var found: [PairFacts.Reservation] = []
         let isPair = record.role == .primary || record.role == .secondary
-        if let suspension = record.suspension, isPair {
-            let minutes = max(1, suspension.remaining.components.seconds / 60)
+        if let suspension = self.failover?.suspension, let until = self.suspendedUntil, isPair {
             found.append(
                 .init(
-                    "automatic failover is suspended by \(suspension.by) for \(minutes) min",
+                    "automatic failover is suspended by \(suspension.by) until "
+                        + "\(until.minute) UTC",
                     next: "pairctl resume"
                 )
             )
-        } else if self.presenceIsSuspended {
-            found.append(.init("automatic failover is suspended", next: "pairctl resume"))
         } else if isPair, self.failover?.secondaryIsArmed != true, record.policy.failover != .manual
         {
-            found.append(.init("the secondary is not armed yet: it would not promote itself"))
+            found.append(
+                .init(
+                    "the secondary is not armed yet: it would not promote itself",
+                    next: "pairctl status --watch"
+                )
+            )
         }
         return found
     }
@@ -85,8 +88,12 @@ extension NodeLoop {
         return facts.judgement.verdict == .protected
     }
 
-    /// The peer said that it is suspended.
-    private var presenceIsSuspended: Bool { self.failover?.link.peer?.isSuspended ?? false }
+    /// When the suspension ends that this node knows of, its own or the secondary's.
+    private var suspendedUntil: WallTime? {
+        self.failover?.suspension.map {
+            WallTime(secondsSince1970: WallClock.seconds + $0.remaining.components.seconds)
+        }
+    }
 
     var judgement: PairFacts.Judgement { self.facts.judgement }
 
@@ -293,7 +300,8 @@ extension NodeLoop {
                 ? unmet.map { "not met: \($0.name.rawValue)" }
                 : self.reservations.map(\.reason).filter {
                     $0.contains("armed") || $0.contains("suspended")
-                }
+                },
+            suspendedUntil: self.suspendedUntil
         )
     }
 }

@@ -49,7 +49,10 @@ package struct StatementCodec: Sendable {
         writer.position(statement.position)
         writer.bool(statement.hasVault)
         writer.bool(statement.isSeeding)
-        writer.bool(statement.isSuspended)
+        writer.optional(statement.suspension) { writer, suspension in
+            writer.milliseconds(suspension.remaining)
+            writer.text(suspension.by)
+        }
         writer.optional(statement.relinquish) { writer, relinquish in
             writer.identifier(relinquish.operation)
             writer.position(relinquish.position)
@@ -116,7 +119,11 @@ package struct StatementCodec: Sendable {
             position: try reader.position("position"),
             hasVault: try reader.bool("vault"),
             isSeeding: try reader.bool("seeding"),
-            isSuspended: try reader.bool("suspended"),
+            suspension: try reader.bool("suspended")
+                ? NodeRecord.Suspension(
+                    remaining: try reader.milliseconds("suspended for"),
+                    by: try reader.text(limit: Self.longestText, "suspended by")
+                ) : nil,
             relinquish: try reader.bool("relinquish")
                 ? NodeRecord.Relinquish(
                     operation: try reader.identifier(OperationID.self, "relinquish"),

@@ -9,7 +9,9 @@ struct EnableHA: ParsableCommand {
         discussion: """
             If the peer serves now, it goes on until this node is in sync and then hands over. \
             Refused when both sides hold changes that the other lacks, until you say which to give \
-            up: `--discard-peer-vault --confirm PEER` gives up the peer's, after archiving them.
+            up: `--discard-peer-vault --confirm PEER` gives up the peer's, after archiving them; \
+            where the peer serves and this node holds a vault of its own, `--confirm NODE` with \
+            this node's name gives up that one.
             """
     )
 
@@ -24,19 +26,15 @@ struct EnableHA: ParsableCommand {
     @Flag(help: "Archive the peer's vault and give up what only it holds.")
     var discardPeerVault = false
 
-    @Option(help: ArgumentHelp("The node whose data is given up.", valueName: "node"))
+    @Option(
+        help: ArgumentHelp("The node whose vault is archived and given up.", valueName: "node")
+    )
     var confirm: String?
 
     @Flag(help: "Say what would be done, and change nothing.")
     var dryRun = false
 
     @OptionGroup var global: GlobalOptions
-
-    func validate() throws {
-        if self.confirm != nil, !self.discardPeerVault {
-            throw ValidationError("--confirm belongs to --discard-peer-vault")
-        }
-    }
 
     func run() throws {
         let command = ControlCommand.enableHA(

@@ -8,13 +8,24 @@ struct Suspend: ParsableCommand {
         discussion: "It expires by itself, and every status says so until then."
     )
 
-    @Option(name: .customLong("for"), help: ArgumentHelp("How long.", valueName: "dur"))
+    @Option(
+        name: .customLong("for"),
+        help: ArgumentHelp("How long, 1s to 10000m.", valueName: "dur")
+    )
     var length: Interval
 
     @Flag(help: "Say what would be done, and change nothing.")
     var dryRun = false
 
     @OptionGroup var global: GlobalOptions
+
+    func validate() throws {
+        guard self.length.duration <= FailoverTiming.longestSuspension else {
+            throw ValidationError(
+                "--for: at most \(Measure.text(FailoverTiming.longestSuspension))"
+            )
+        }
+    }
 
     func run() throws {
         try self.global.run(

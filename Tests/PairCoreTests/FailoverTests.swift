@@ -89,6 +89,29 @@ struct SilentPrimaryTests {
         #expect(pair.disks[1].role == .secondary)
     }
 
+    @Test func `tells the operator who forced it, with nobody else in sight`() {
+        var pair = FailoverPair.protected()
+        pair.isCut = true
+
+        pair.ask(1, .promote(isForced: true), 9)
+
+        #expect(pair.disks[1].role == .primary)
+        let reply = Failover.Effect.reply(FailoverPair.operation(9), .done)
+        #expect(pair.log.contains { $0.node == 1 && $0.effect == reply })
+    }
+
+    @Test func `tells the operator who forced it that the vault is not fit`() {
+        var pair = FailoverPair.protected()
+        pair.isCut = true
+        pair.isCheckingVault = true
+        pair.ask(1, .promote(isForced: true), 9)
+
+        let effects = pair.tell(1, .vaultChecked(.unfit("the disk is full")))
+
+        #expect(pair.disks[1].role == .secondary)
+        #expect(effects.contains(.reply(FailoverPair.operation(9), .aborted)))
+    }
+
     @Test func `goes on following when the primary is heard in the middle of its check`() {
         var pair = FailoverPair.protected()
         pair.isCheckingVault = true

@@ -51,7 +51,7 @@ struct StatementCodecTests {
         position: Self.position(99),
         hasVault: true,
         isSeeding: false,
-        isSuspended: true,
+        suspension: NodeRecord.Suspension(remaining: .seconds(600), by: "alice"),
         relinquish: NodeRecord.Relinquish(
             operation: OperationID(high: 1, low: 1),
             position: Self.position(98),

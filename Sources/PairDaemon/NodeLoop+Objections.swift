@@ -1,0 +1,239 @@
+import PairCore
+import PairWire
+
+// Why a verb is not carried out, or not yet, and what it would do: in the operator's words.
+extension NodeLoop {
+    // MARK: What takes another word of the operator
+
+    /// Why a verb needs another word of the operator first; data is never given up silently.
+    func objection(to call: OperatorCall) -> (ControlExit, String)? {
+        switch call.request.command {
+        case .enableHA(let parameters): return self.objection(toEnabling: parameters)
+        case .disableHA(let parameters)
+        where parameters.force && parameters.confirm != self.peerName:
+            return (
+                .needsConfirmation,
+                "--force vouches that \(self.peerName) is down; say so with --confirm "
+                    + self.peerName
+            )
+        case .promote(let parameters) where parameters.force:
+            let missing = self.missing(parameters)
+            guard missing.isEmpty else {
+                return (.needsConfirmation, self.promotionWarning(missing: missing))
+            }
+            return nil
+        case .suspend(let parameters):
+            let longest = FailoverTiming.longestSuspension
+            guard parameters.seconds >= 1, parameters.seconds <= longest.inSeconds else {
+                return (
+                    .usage,
+                    "--for: from 1s to \(Measure.text(longest)) "
+                        + "(\(StatusText.time(longest.inSeconds))); nothing has changed"
+                )
+            }
+            return nil
+        default: return nil
+        }
+    }
+
+    private func objection(
+        toEnabling parameters: ControlCommand.Enable
+    ) -> (ControlExit, String)? {
+        guard let presence = self.presence, self.controlLink != nil else { return nil }
+        let record = self.record
+        // The verb again, while the peer is being brought in line: nothing more is given up.
+        guard record.role != .primary else { return nil }
+        if record.role == .standalone, presence.role == .standalone {
+            guard parameters.discardPeerVault, parameters.confirm == presence.name else {
+                return (.needsConfirmation, self.bothServeText)
+            }
+            return nil
+        }
+        let peerServes = presence.role == .primary || presence.role == .standalone
+        let own = record.lineage
+        let surplus =
+            peerServes
+            ? Self.surplus(own, self.position, self.content, over: presence.lineage)
+            : Self.surplus(presence.lineage, presence.position, presence.content, over: own)
+        guard let surplus else { return nil }
+        if peerServes {
+            guard parameters.confirm != self.localName else { return nil }
+            return (
+                .needsConfirmation,
+                "\(self.localName), this node, holds \(surplus) that \(presence.name), which "
+                    + "serves, does not have. To have them archived here and replaced by a copy: "
+                    + "pairctl enable-ha --confirm \(self.localName). To keep this node's vault "
+                    + "instead: pairctl init --standalone, then pairctl enable-ha "
+                    + "--discard-peer-vault --confirm \(presence.name)"
+            )
+        }
+        guard parameters.discardPeerVault, parameters.confirm == presence.name else {
+            return (
+                .needsConfirmation,
+                "\(presence.name) holds \(surplus) that \(self.localName) does not have. To have "
+                    + "them archived and replaced by a copy: pairctl enable-ha "
+                    + "--discard-peer-vault --confirm \(presence.name)"
+            )
+        }
+        return nil
+    }
+
+    /// What one node holds that the other does not: transactions after their fork, or a vault that
+    /// was never part of the other's history; `nil` when that is nothing.
+    private static func surplus(
+        _ lineage: Lineage,
+        _ position: Position?,
+        _ content: VaultContent,
+        over other: Lineage
+    ) -> String? {
+        guard other.shares(lineage) else {
+            guard case .withTables = content else { return nil }
+            return "a vault of its own"
+        }
+        guard !other.includes(lineage), let position, let fork = other.fork(from: lineage),
+            position.txid > fork.txid
+        else { return nil }
+        return StatusText.counted(position.txid.distance(from: fork.txid), "transaction")
+    }
+
+    private var bothServeText: String {
+        let (mine, theirs) = (self.record.lineage, self.presence?.lineage ?? .empty)
+        let own = Self.surplus(mine, self.position, self.content, over: theirs) ?? "nothing"
+        let peers =
+            self.presence.map {
+                Self.surplus(theirs, $0.position, $0.content, over: mine) ?? "nothing"
+            } ?? "a vault"
+        return
+            "both nodes serve alone: \(self.localName) holds \(own) and \(self.peerName) \(peers) "
+            + "that the other does not have. To keep \(self.localName)'s vault, and have "
+            + "\(self.peerName)'s archived and replaced by a copy: pairctl enable-ha "
+            + "--discard-peer-vault --confirm \(self.peerName). To keep \(self.peerName)'s, type "
+            + "there: pairctl enable-ha --discard-peer-vault --confirm \(self.localName)"
+    }
+
+    private func missing(_ parameters: ControlCommand.Promote) -> [String] {
+        var missing: [String] = []
+        if parameters.confirm != self.peerName { missing.append("--confirm \(self.peerName)") }
+        if parameters.reason?.isEmpty ?? true { missing.append("--reason TEXT") }
+        return missing
+    }
+
+    /// What a forced promotion risks, and when it would be safe without force.
+    private func promotionWarning(missing: [String]) -> String {
+        let peer = self.peerName
+        let command = "pairctl promote --force --confirm \(peer) --reason TEXT"
+        let lacks = missing.isEmpty ? "" : "missing: \(missing.joined(separator: " and ")). "
+        let risk: String
+        if self.record.role == .primary {
+            risk = "\(peer) may have taken over while this node's gate was closed"
+        } else {
+            let behind = self.shell.figures.values.primaryPosition.map {
+                $0.txid.distance(from: self.position?.txid ?? .zero)
+            }
+            let loss =
+                behind.map { "at least \(StatusText.counted($0, "transaction"))" }
+                ?? "an unknown number of transactions"
+            risk =
+                "\(peer) may still serve, and what it accepted since the last contact (\(loss)) "
+                + "would end in an archive"
+        }
+        return
+            "\(lacks)unsafe: \(risk). \(self.untilSafe)If \(peer) is known to be down: \(command)"
+    }
+
+    /// When this node would promote itself, or that it never will.
+    private var untilSafe: String {
+        let record = self.record
+        guard record.role == .secondary else { return "" }
+        if record.policy.failover == .manual {
+            return "Waiting makes it no safer: the policy is manual. "
+        }
+        if record.suspension != nil {
+            return "Waiting makes it no safer: automatic failover is suspended. "
+        }
+        guard record.arming.isArmed else {
+            return "Waiting makes it no safer: this node is not armed. "
+        }
+        let left = record.policy.timeout - (self.failover?.silence ?? .zero)
+        guard left > .zero else { return "This node is about to promote itself. " }
+        return "Safe in \(StatusText.time(left.inSeconds, decimals: false)), by itself. "
+    }
+
+    // MARK: What would be done
+
+    /// What the verb would come to now: the machine itself is asked, and forgets it again.
+    func rehearse(_ request: Request, of call: OperatorCall) -> (ControlExit, String) {
+        guard var machine = self.failover else { return (.failed, "the node is still starting") }
+        for effect in machine.handle(.operatorAsked(request), at: self.shell.now) {
+            guard case .reply(request.id, let reply) = effect else { continue }
+            switch reply {
+            case .refused(let refusal): return self.explain(refusal, of: call)
+            case .nothingToDo: return (.done, "nothing to do: \(self.standingText)")
+            case .done, .started, .aborted: break
+            }
+        }
+        return (.done, self.preview(request.verb) + "; nothing has changed")
+    }
+
+    private func preview(_ verb: Request.Verb) -> String {
+        switch verb {
+        case .enableHA:
+            "\(self.localName) would become primary and \(self.peerName) its secondary"
+        case .disableHA: "HA would be switched off; the primary would go on alone"
+        case .switchover: "the roles of \(self.localName) and \(self.peerName) would be exchanged"
+        case .promote: "\(self.localName) would become primary"
+        case .suspend: "no automatic failover would happen for that time"
+        case .resume: "automatic failover would be possible again"
+        case .standalone: "\(self.localName) would serve its vault alone"
+        }
+    }
+
+    /// A refusal in the operator's words, with the safe way.
+    func explain(_ refusal: Failover.Refusal, of call: OperatorCall) -> (ControlExit, String) {
+        switch refusal {
+        case .notPaired:
+            (
+                .refused,
+                "this node has no peer; type here: pairctl pair invite, and on the other "
+                    + "node: pairctl pair join HOST:PORT"
+            )
+        case .haIsOff: (.refused, "HA is off; switch it on first: pairctl enable-ha")
+        case .haIsOn: (.refused, "HA is on; switch it off first: pairctl disable-ha")
+        case .peerUnreachable:
+            (.refused, self.unreachableText(call))
+        case .peerNotArmed:
+            (.refused, "\(self.peerName) is not armed yet; pairctl status says why")
+        case .peerNotInSync:
+            (.refused, "\(self.peerName) is still behind; pairctl status shows how far")
+        case .thisNodeIsSeeding:
+            (.refused, "the copy on this node is not complete; it cannot be served")
+        case .bothServe:
+            (.needsConfirmation, self.bothServeText)
+        case .busy: (.refused, "another operation goes on; pairctl status shows it")
+        case .unsafe: (.needsConfirmation, self.promotionWarning(missing: []))
+        case .inDoubt:
+            (
+                .inDoubt,
+                "a switchover is in doubt: this node has handed over and waits to hear "
+                    + "whether \(self.peerName) took over; it resolves itself when they meet"
+            )
+        case .wrongRole(let role):
+            (.refused, "not possible while the role is \(role.rawValue)")
+        }
+    }
+
+    private func unreachableText(_ call: OperatorCall) -> String {
+        let peer = self.peerName
+        switch call.request.command {
+        case .suspend, .resume:
+            return "\(peer) cannot be reached, and it is the secondary that is suspended: type the "
+                + "command there, or start paird there and try again"
+        case .disableHA:
+            return "\(peer) cannot be reached; start paird there and try again; if it is known to "
+                + "be down: pairctl disable-ha --force --confirm \(peer)"
+        default:
+            return "\(peer) cannot be reached, and it may hold newer data; start paird there and "
+                + "try again"
+        }
+    }
+}
