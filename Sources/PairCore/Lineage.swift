@@ -39,32 +39,55 @@ package struct LineageEntry: Hashable, Sendable, Codable {
     }
 }
 
+extension LineageEntry {
+    /// Numbers of epochs alone do not tell two changes of primary apart: nodes that each served
+    /// alone before they were paired may have counted alike.
+    fileprivate func isSame(_ other: LineageEntry) -> Bool {
+        self.epoch == other.epoch && self.fork == other.fork
+    }
+}
+
 /// Which history this is: every change of primary since the vault was adopted, oldest first.
+///
+/// Only the newest ``longest`` are remembered: they go with every statement. A peer that follows
+/// takes over the primary's lineage with each change, so two nodes have nearly all of theirs in
+/// common; one that was away for so many changes that nothing is, has no common point with the
+/// primary, and rejoins by page hashes with its vault sealed first.
 package struct Lineage: Hashable, Sendable, Codable {
+    package static let longest = 256
+
     package private(set) var entries: [LineageEntry]
 
-    /// - Parameter entries: in rising order of epochs.
-    package init(_ entries: [LineageEntry] = []) { self.entries = entries }
+    /// - Parameter entries: in rising order of epochs; the oldest are forgotten if there are too many.
+    package init(_ entries: [LineageEntry] = []) {
+        self.entries = Array(entries.suffix(Self.longest))
+    }
 
     package static let empty = Lineage()
 
     /// The newest epoch; ``Epoch/none`` while there is none.
     package var epoch: Epoch { self.entries.last?.epoch ?? .none }
 
+    /// There may have been entries before the first.
+    private var hasForgotten: Bool { self.entries.count == Self.longest }
+
+    /// Whether the epoch is one of this history's; one from before all that it remembers may be.
     package func contains(_ epoch: Epoch) -> Bool {
-        epoch == .none || self.entries.contains { $0.epoch == epoch }
+        if epoch == .none { return true }
+        if self.hasForgotten, let oldest = self.entries.first, epoch < oldest.epoch { return true }
+        return self.entries.contains { $0.epoch == epoch }
     }
 
     /// Whether all of `other` is part of this history: its newest change of primary is one of these.
     package func includes(_ other: Lineage) -> Bool {
         guard let newest = other.entries.last else { return true }
-        return self.entries.contains { $0.epoch == newest.epoch && $0.fork == newest.fork }
+        return self.entries.contains(where: newest.isSame)
     }
 
     /// Whether the two histories ever were one; equal numbers of epochs alone do not say so.
     package func shares(_ other: Lineage) -> Bool {
         self.entries.contains { entry in
-            other.entries.contains { $0.epoch == entry.epoch && $0.fork == entry.fork }
+            other.entries.contains(where: entry.isSame)
         }
     }
 
@@ -79,21 +102,29 @@ package struct Lineage: Hashable, Sendable, Codable {
     package mutating func append(_ entry: LineageEntry) {
         precondition(entry.epoch > self.epoch, "epoch \(entry.epoch) after \(self.epoch)")
         self.entries.append(entry)
+        if self.entries.count > Self.longest { self.entries.removeFirst() }
     }
 
     /// Where `other` and this history part: the last position that both hold.
     ///
     /// - Returns: `nil` when neither lineage continues past the shared part, so nothing parts them.
     package func fork(from other: Lineage) -> Position? {
-        var shared = 0
-        while shared < min(self.entries.count, other.entries.count),
-            self.entries[shared].epoch == other.entries[shared].epoch,
-            self.entries[shared].fork == other.entries[shared].fork
+        var (one, two) = (self.entries[...], other.entries[...])
+        // Either may have forgotten its beginning: both are read from where both remember.
+        if other.hasForgotten, let first = two.first,
+            let start = one.firstIndex(where: first.isSame)
         {
-            shared += 1
+            one = one[start...]
+        } else if self.hasForgotten, let first = one.first,
+            let start = two.firstIndex(where: first.isSame)
+        {
+            two = two[start...]
         }
-        let mine = shared < self.entries.count ? self.entries[shared].fork : nil
-        let theirs = shared < other.entries.count ? other.entries[shared].fork : nil
+        while let mine = one.first, let theirs = two.first, mine.isSame(theirs) {
+            one.removeFirst()
+            two.removeFirst()
+        }
+        let (mine, theirs) = (one.first?.fork, two.first?.fork)
         return switch (mine, theirs) {
         case (nil, nil): nil
         case (let fork?, nil), (nil, let fork?): fork

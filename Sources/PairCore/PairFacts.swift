@@ -19,6 +19,8 @@ package struct PairFacts: Hashable, Sendable {
     /// What keeps a pair that is in sync from being protected.
     package var reservations: [Reservation]
     package var lastVerifyFailed: Bool
+    /// The peer refuses this node's key: its operator has removed the pair, or replaced the node.
+    package var isDistrusted: Bool
 
     /// One thing that a protected pair does not have, with its cure.
     package struct Reservation: Hashable, Sendable {
@@ -53,7 +55,8 @@ package struct PairFacts: Hashable, Sendable {
         peerGate: GateState?,
         troubles: [String],
         reservations: [Reservation] = [],
-        lastVerifyFailed: Bool
+        lastVerifyFailed: Bool,
+        isDistrusted: Bool = false
     ) {
         self.role = role
         self.state = state
@@ -67,6 +70,7 @@ package struct PairFacts: Hashable, Sendable {
         self.troubles = troubles
         self.reservations = reservations
         self.lastVerifyFailed = lastVerifyFailed
+        self.isDistrusted = isDistrusted
     }
 
     /// A verdict needs its reasons and what to type next.
@@ -88,6 +92,16 @@ package struct PairFacts: Hashable, Sendable {
     package var judgement: Judgement {
         var judgement = self.bare
         judgement.reasons = self.troubles + judgement.reasons
+        if self.isDistrusted {
+            judgement.reasons.insert(
+                "\(self.peer) no longer trusts this node: the pair was removed there",
+                at: 0
+            )
+            judgement.next =
+                self.role == .none || self.role == .standalone
+                ? "pairctl pair remove; to pair anew: pairctl pair invite and pair join"
+                : "on \(self.peer): pairctl pair show"
+        }
         if judgement.verdict == .protected, self.lastVerifyFailed {
             judgement.verdict = .degraded
             judgement.reasons.append("the last verify found a difference")

@@ -33,7 +33,11 @@ final class LateShell: Sendable {
                 self.take(connection, type, payload)
             },
             disconnected: { self.shell?.post(.linkDown($0, reason: "\($1)")) },
-            refused: { self.shell?.post(.linkRefused(source: $0, reason: "\($1)")) }
+            refused: { self.shell?.post(.linkRefused(source: $0, reason: "\($1)")) },
+            dialFailed: { _, _, failure in
+                guard failure.isDistrust else { return }
+                self.shell?.post(.linkDistrusted)
+            }
         )
     }
 

@@ -10,6 +10,8 @@ enum NodeEvent: Sendable {
     case linkUp(PeerConnection)
     case linkDown(PeerConnection, reason: String)
     case linkRefused(source: String, reason: String)
+    /// The peer does not take this node for its peer any more.
+    case linkDistrusted
     case heard(ControlMessage)
     /// The signature, the pair and both nodes were right.
     case spoken(PeerMessage)

@@ -89,12 +89,6 @@ extension NodeLoop {
     }
 
     var tailReports: [StatusReport.Tail] {
-        let record = self.record
-        return self.tails.map { tail in
-            StatusReport.Tail(
-                tail,
-                nodeName: tail.node == record.peer?.bit ? self.localName : self.peerName
-            )
-        }
+        self.tails.map { StatusReport.Tail($0, nodeName: self.nodeName($0.node)) }
     }
 }

@@ -162,7 +162,14 @@ extension NodeLoop {
         case .disarmed: log.emit(.peerDisarmed, level: .notice)
         case .heartbeatRejected:
             self.shell.metrics.count("heartbeats_rejected_total", labels: #"reason="stale""#)
-            log.emit(.heartbeatRejected, level: .warning, "stale or repeated")
+            let isStream = self.lateHeartbeats.note(at: self.shell.now)
+            log.emit(
+                .heartbeatRejected,
+                level: isStream ? .warning : .info,
+                isStream
+                    ? "late or repeated, again and again: a copy of this node, or somebody who replays"
+                    : "late: said before the nodes knew each other's last start"
+            )
         case .stalePrimarySeen(let epoch):
             log.emit(.stalePrimarySeen, level: .warning, "", ["stale epoch": "\(epoch)"])
         case .refusedEpoch(let epoch):

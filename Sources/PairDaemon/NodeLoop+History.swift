@@ -7,10 +7,7 @@ extension NodeLoop {
     func tellHistory(_ call: OperatorCall) {
         let record = self.record
         let changes = record.lineage.entries.map { entry in
-            StatusReport.Change(
-                entry,
-                ownerName: entry.owner == record.peer?.bit ? self.localName : self.peerName
-            )
+            StatusReport.Change(entry, ownerName: self.nodeName(entry.owner))
         }
         call.finish(.done, "", HistoryList(changes: changes))
     }

@@ -122,7 +122,12 @@ extension NodeLoop {
                 )
             } catch {
                 shell.log.emit(.pairCodeFailed, level: .warning, "\(error)")
-                call.finish(.refused, "\(error)")
+                guard error.isFailure else { return call.finish(.refused, "\(error)") }
+                call.finish(
+                    .failed,
+                    "not paired with \(address): \(error). Check there: systemctl status paird, its "
+                        + "listen.replication, and the firewall between the nodes"
+                )
             }
         }
     }
@@ -210,6 +215,7 @@ extension NodeLoop {
         }
         self.shell.log.emit(.pairRemoved, "", ["by": call.by])
         self.presence = nil
+        self.isDistrusted = false
         self.restartMachine()
         self.shell.applyPeer()
         let marked =

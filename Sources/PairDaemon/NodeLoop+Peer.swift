@@ -8,6 +8,7 @@ import PairWire
 extension NodeLoop {
     func linkUp(_ connection: PeerConnection) {
         self.markHeard()
+        self.isDistrusted = false
         switch connection.purpose {
         case .control:
             self.controlLink = connection
@@ -69,6 +70,17 @@ extension NodeLoop {
     func reportRefusal(of source: String, _ reason: String) {
         self.shell.metrics.count("connections_rejected_total", labels: #"listener="replication""#)
         self.shell.log.emit(.peerRejected, level: .warning, reason, ["source": source])
+    }
+
+    /// Only said, never acted on: the trust of this node is its own operator's to end.
+    func reportDistrust() {
+        guard !self.isDistrusted, self.controlLink == nil, self.record.peer != nil else { return }
+        self.isDistrusted = true
+        self.shell.log.emit(
+            .peerRejected,
+            level: .warning,
+            "\(self.peerName) no longer trusts this node"
+        )
     }
 
     func sayPresence() {

@@ -26,7 +26,8 @@ extension NodeLoop {
             peerGate: self.peerGate,
             troubles: self.troubles,
             reservations: self.reservations + self.tailReservations,
-            lastVerifyFailed: (self.lastVerification?.differences ?? 0) > 0
+            lastVerifyFailed: (self.lastVerification?.differences ?? 0) > 0,
+            isDistrusted: self.isDistrusted
         )
     }
 
@@ -157,13 +158,8 @@ extension NodeLoop {
         let timers = self.shell.timers
         let values = self.shell.figures.values
         let now = self.shell.now
-        let names = Dictionary(
-            uniqueKeysWithValues: record.peer.map {
-                [($0.bit, self.localName), ($0.bit.other, $0.name)]
-            } ?? []
-        )
         let lineage = record.lineage.entries.suffix(5).map {
-            StatusReport.Change($0, ownerName: names[$0.owner] ?? "node \($0.owner.rawValue)")
+            StatusReport.Change($0, ownerName: self.nodeName($0.owner))
         }
         return StatusReport(
             generatedAt: WallTime(secondsSince1970: WallClock.seconds),
@@ -178,7 +174,7 @@ extension NodeLoop {
                 policy: record.policy.failover
             ),
             local: self.localNode,
-            peer: self.peerNode(now, values.lastHeard),
+            peer: self.peerNode(now, values),
             replication: self.replication(values, now),
             failover: self.failoverReport,
             seed: values.copy.map {
@@ -202,13 +198,23 @@ extension NodeLoop {
                 let before = record.lineage.entries.dropLast().last
                 return StatusReport.LastChange(
                     at: WallTime(secondsSince1970: entry.wallSeconds),
-                    from: before.map { names[$0.owner] ?? "node \($0.owner.rawValue)" },
-                    to: names[entry.owner] ?? "node \(entry.owner.rawValue)",
+                    from: before.map { self.nodeName($0.owner) },
+                    to: self.nodeName(entry.owner),
                     cause: entry.cause,
                     paused: self.lastPause
                 )
             }
         )
+    }
+
+    /// Whose number this is, in the pair that there is or was.
+    func nodeName(_ bit: NodeBit) -> String {
+        let record = self.record
+        // Without a peer a node that serves alone still knows its number: it took the newest epoch.
+        let alone = record.role == .standalone ? record.lineage.entries.last?.owner : nil
+        guard let own = record.peer?.bit ?? alone else { return "a node of a former pair" }
+        if own == bit { return self.localName }
+        return record.peer == nil ? "the former peer" : self.peerName
     }
 
     private var localNode: StatusReport.Node {
@@ -228,7 +234,23 @@ extension NodeLoop {
         )
     }
 
-    private func peerNode(_ now: Instant, _ lastHeard: Instant?) -> StatusReport.Peer? {
+    /// Where the peer is by the log, which knows sooner than the peer's word of every second.
+    private func peerPosition(_ values: LiveFigures.Values) -> Position? {
+        guard self.logLink != nil else { return nil }
+        switch self.record.role {
+        case .primary: return values.progress?.applied.map { self.normalized($0) }
+        case .secondary:
+            guard self.log.isStreaming, let primary = values.primaryPosition else { return nil }
+            // What is applied here was committed there first.
+            guard let own = self.position, own.txid > primary.txid else {
+                return self.normalized(primary)
+            }
+            return own
+        case .standalone, .none: return nil
+        }
+    }
+
+    private func peerNode(_ now: Instant, _ values: LiveFigures.Values) -> StatusReport.Peer? {
         guard let peer = self.record.peer else { return nil }
         // What a silent peer was is no news of what it is.
         let presence = self.controlLink == nil ? nil : self.presence
@@ -242,12 +264,12 @@ extension NodeLoop {
                 state: presence?.state,
                 gate: presence?.gate,
                 right: presence?.role == .primary ? presence?.right : nil,
-                position: presence?.position,
+                position: presence.flatMap { self.peerPosition(values) ?? $0.position },
                 bootID: presence.map { Hex.string($0.bootID) },
                 longestWriteHold: nil
             ),
             address: self.controlLink?.remoteAddress ?? peer.address,
-            lastHeard: lastHeard.map { now - $0 }
+            lastHeard: values.lastHeard.map { now - $0 }
         )
     }
 

@@ -45,6 +45,9 @@ final class NodeLoop {
     /// Where the log ended when the vault was attached.
     var lastLogged: Position?
     var invitation: PairingInviter?
+    /// The peer has refused this node's key since they were last connected.
+    var isDistrusted = false
+    var lateHeartbeats = LateHeartbeats()
     /// What made the node useless.
     var failure: String?
     /// Operators who wait for the end of what they asked for.
@@ -103,6 +106,7 @@ final class NodeLoop {
         case .linkUp(let connection): self.linkUp(connection)
         case .linkDown(let connection, let reason): self.linkDown(connection, reason)
         case .linkRefused(let source, let reason): self.reportRefusal(of: source, reason)
+        case .linkDistrusted: self.reportDistrust()
         case .heard(let message): self.hear(message)
         case .spoken(let message): self.hear(message)
         case .heartbeatRejected(let reason):

@@ -38,6 +38,9 @@ extension ControlServerError: CustomStringConvertible {
             "\(path): another daemon answers there; stop it first, or change control.socket"
         case .pathTooLong(let path, let limit):
             "\(path): longer than the \(limit) bytes of a socket's path; change control.socket"
+        case .failed(_, let path, ENOENT):
+            "\(path): its folder does not exist; under systemd RuntimeDirectory= makes it; by hand: "
+                + "install -d -m 0755 -o paird \(path[..<(path.lastIndex(of: "/") ?? path.endIndex)])"
         case .failed(let call, let path, let code):
             "\(call) of \(path): \(String(cString: strerror(code)))"
         }

@@ -27,6 +27,18 @@ package enum OpeningFailure: Error, Hashable, Sendable {
     case failed(reason: String)
 }
 
+extension OpeningFailure {
+    /// The other side does not, or no longer, take this node for its peer.
+    package var isDistrust: Bool {
+        switch self {
+        case .tls(.keyRefusedThere), .refusedThere(.notThePeer), .refusedThere(.otherPair): true
+        case .tls, .envelope, .unreadable, .unexpectedType, .refusedThere, .refusedHere, .timedOut,
+            .closed, .failed:
+            false
+        }
+    }
+}
+
 extension OpeningFailure: CustomStringConvertible {
     package var description: String {
         switch self {

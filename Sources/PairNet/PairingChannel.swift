@@ -20,6 +20,20 @@ package enum PairingError: Error, Hashable, Sendable {
     case failed(reason: String)
 }
 
+extension PairingError {
+    /// Nobody has refused anything: it may work when it is tried again.
+    package var isFailure: Bool {
+        switch self {
+        case .unreachable(.refusedThere), .unreachable(.refusedHere), .refusedThere, .refusedHere,
+            .interception:
+            false
+        case .unreachable, .unreadable, .unexpectedMessage, .timedOut, .closed, .unconfirmed,
+            .cancelled, .failed:
+            true
+        }
+    }
+}
+
 extension PairingError: CustomStringConvertible {
     package var description: String {
         switch self {

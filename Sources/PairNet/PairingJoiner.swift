@@ -1,3 +1,4 @@
+import Glibc
 package import NIOCore
 import NIOPosix
 import PairCore
@@ -90,8 +91,22 @@ package struct PairingJoiner: Sendable {
             }
             .connect(host: address.host, port: address.port)
             .whenFailure { error in
-                outcome.succeed(.failure(.unreachable(.failed(reason: "\(error)"))))
+                outcome.succeed(.failure(.unreachable(.failed(reason: Self.reason(error)))))
             }
+    }
+
+    /// Why nobody answered, as the system says it.
+    private static func reason(_ error: any Error) -> String {
+        switch error {
+        case let error as NIOConnectionError:
+            guard let first = error.connectionErrors.first else {
+                return "no address is known for this name"
+            }
+            return self.reason(first.error)
+        case let error as IOError: return String(cString: strerror(error.errnoCode))
+        case ChannelError.connectTimeout: return "no answer within the time"
+        default: return "\(error)"
+        }
     }
 
     private static func error(for failure: OpeningFailure) -> PairingError {

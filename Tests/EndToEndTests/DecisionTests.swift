@@ -210,6 +210,52 @@ extension EndToEnd {
             }
         }
 
+        @Test func `ends the trust on one node, and the other says so and what to type`()
+            async throws
+        {
+            try await LabPair.use { lab in
+                try await Ledger.make(in: lab, on: .one)
+                try await lab.pair()
+                try await lab.operate(.one, ["init", "--standalone"])
+                try await lab.operate(.one, ["pair", "remove"])
+
+                try await eventually("node 2 says that it is no longer trusted") {
+                    let status = try await lab.status(.two)
+                    return status.reasons.contains { $0.contains("node-1 no longer trusts") }
+                        && status.next?.contains("pairctl pair remove") == true
+                }
+                #expect(try await lab.status(.two).pair.id != nil, "it keeps its own trust")
+                #expect(try await lab.status(.one).lastChange?.to == "node-1")
+                let history = try await lab.operate(.one, ["history"])
+                #expect(history.output.contains("node-1"), "\(history.output)")
+                try await lab.operate(.two, ["pair", "remove"])
+                #expect(try await lab.status(.two).verdict == .unpaired)
+                try await lab.pair()
+                try await lab.enableHA(on: .one)
+            }
+        }
+
+        @Test func `is told why nobody answered where the other node should be`() async throws {
+            try await LabPair.use { lab in
+                let port = lab[.one].replicationPort
+                let invited = try await lab.operate(.one, ["pair", "invite", "-o", "json"])
+                let object = try JSONSerialization.jsonObject(with: Data(invited.output.utf8))
+                let code = try #require((object as? [String: Any])?["code"] as? String)
+                try await lab.stop(.one)
+
+                let answer = try await lab.pairctl(
+                    .two,
+                    ["pair", "join", "127.0.0.1:\(port)", "--code-file", "-"],
+                    input: code + "\n"
+                )
+
+                #expect(answer.status == 1, "\(answer.status) \(answer.errors)")
+                for part in ["127.0.0.1:\(port)", "Connection refused", "systemctl status paird"] {
+                    #expect(answer.errors.contains(part), "\(answer.errors)")
+                }
+            }
+        }
+
         @Test func `is told by a rehearsal too that the peer is away`() async throws {
             try await LabPair.use { lab in
                 try await Ledger.make(in: lab, on: .one)

@@ -21,6 +21,45 @@ struct LineageTests {
         #expect(lineage == Lineage([Self.entry(2, at: 0), Self.entry(3, at: 10)]))
     }
 
+    @Test func `remembers the newest changes when there have been very many`() {
+        var lineage = Lineage.empty
+        for number in 1...600 { lineage.append(Self.entry(UInt64(number), at: UInt64(number))) }
+
+        #expect(lineage.entries.count == Lineage.longest)
+        #expect(lineage.epoch == Epoch(rawValue: 600))
+        #expect(lineage.contains(Epoch(rawValue: 3)), "forgotten, not foreign")
+        #expect(!lineage.contains(Epoch(rawValue: 601)))
+    }
+
+    @Test func `finds the fork of two that remember different lengths of one history`() {
+        var behind = Lineage.empty
+        for number in 1...500 { behind.append(Self.entry(UInt64(number), at: UInt64(number))) }
+        var ahead = behind
+        for number in 501...600 { ahead.append(Self.entry(UInt64(number), at: UInt64(number))) }
+
+        #expect(ahead.fork(from: behind) == Self.position(501))
+        #expect(behind.fork(from: ahead) == Self.position(501))
+        #expect(ahead.includes(behind) && !behind.includes(ahead))
+    }
+
+    @Test func `has nothing in common with one from before all that it remembers`() {
+        let behind = Lineage([Self.entry(1, at: 1), Self.entry(2, at: 2)])
+        var ahead = behind
+        for number in 3...600 { ahead.append(Self.entry(UInt64(number), at: UInt64(number))) }
+
+        #expect(!ahead.shares(behind) && !ahead.includes(behind))
+        #expect(ahead.fork(from: behind) == Self.position(1))
+        #expect(behind.fork(from: ahead) == Self.position(1))
+    }
+
+    @Test func `is not another one that only counts alike`() {
+        let mine = Lineage([Self.entry(2, at: 1)])
+        let theirs = Lineage([Self.entry(2, at: 9)])
+
+        #expect(!mine.shares(theirs) && !mine.includes(theirs))
+        #expect(mine.includes(.empty))
+    }
+
     @Test func `does not part from itself`() {
         let lineage = Lineage([Self.entry(2, at: 0), Self.entry(3, at: 10)])
 

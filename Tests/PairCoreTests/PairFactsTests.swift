@@ -280,6 +280,14 @@ struct PairFactsTests {
         )
     }
 
+    @Test func `say that the peer has ended the trust, and what to type`() {
+        var facts = Self.healthy(.none, .paired, .unmanaged)
+        facts.isDistrusted = true
+
+        #expect(facts.judgement.reasons.first?.hasPrefix("nyc-1 no longer trusts this") == true)
+        #expect(facts.judgement.next?.hasPrefix("pairctl pair remove") == true)
+    }
+
     @Test func `speak of the peer when its name is not known`() {
         var facts = Self.healthy(.primary, .alone, .open)
         facts.names.peer = nil

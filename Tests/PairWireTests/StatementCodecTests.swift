@@ -103,6 +103,35 @@ struct StatementCodecTests {
         #expect(try self.codec.decode(self.codec.encode(statement)) == statement)
     }
 
+    @Test func `hold a history of six hundred changes of primary`() throws {
+        var lineage = Lineage.empty
+        for number in 1...600 as ClosedRange<UInt64> {
+            let epoch = Epoch(rawValue: number)
+            lineage.append(
+                LineageEntry(
+                    epoch: epoch,
+                    owner: number % 2 == 0 ? .zero : .one,
+                    fork: Self.position(number),
+                    cause: .switchover,
+                    wallSeconds: 1
+                )
+            )
+        }
+        var statement = Self.statement
+        statement.lineage = lineage
+        statement.epoch = lineage.epoch
+
+        let bytes = self.codec.encode(statement)
+
+        #expect(bytes.count + 64 < ConnectionPurpose.control.payloadLimit)
+        #expect(try self.codec.decode(bytes) == statement)
+        var record = NodeRecord(
+            identity: NodeRecord.Identity(node: NodeID(high: 3, low: 4), name: "n", model: "m")
+        )
+        record.lineage = lineage
+        #expect(try NodeRecord(decoding: record.encoded[...]) == record)
+    }
+
     @Test func `are refused at every other length`() {
         let bytes = self.codec.encode(Self.statement)
 
