@@ -158,7 +158,11 @@ let package = Package(
 
         // Threads for tests that block or compute for long; used by test targets only.
         .target(name: "TestThreads", path: "Tests/TestThreads", swiftSettings: strict),
-        .testTarget(name: "PairCoreTests", dependencies: ["PairCore"], swiftSettings: strict),
+        .testTarget(
+            name: "PairCoreTests",
+            dependencies: ["PairCore"],
+            swiftSettings: strict + [planted]
+        ),
         .testTarget(
             name: "PairWALTests",
             dependencies: ["PairCore", "PairWAL", "TestThreads"],
@@ -172,6 +176,7 @@ let package = Package(
         .testTarget(
             name: "SimulationTests",
             dependencies: ["PairCore", "PairSim", "TestThreads"],
+            exclude: ["Transcripts"],
             swiftSettings: strict + [planted]
         ),
         .testTarget(

@@ -59,6 +59,14 @@ struct EventQueue<Event> {
         self.heap[child] = entry
     }
 
+    /// When the next is due.
+    var nextTime: SimTime? {
+        self.timers.reduce(self.heap.first?.place.time) { least, timer in
+            guard let timer else { return least }
+            return min(least ?? timer.time, timer.time)
+        }
+    }
+
     mutating func removeNext() -> (time: SimTime, due: Due)? {
         var first = self.heap.first?.place
         var timer: Int?

@@ -88,6 +88,7 @@ extension Simulation {
         } else {
             self.scheduleGuard(bit, failover)
         }
+        guard !self.isStory else { return }
         let end = self.now + self.outage()
         self.queue.add(.start(bit), at: end)
     }

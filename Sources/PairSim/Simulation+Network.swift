@@ -31,7 +31,7 @@ extension Simulation {
             }
         if self.isBlocked[self.node(bit)] {
             // What TCP had in flight may come out hours later.
-            guard isControl, self.chance.once(in: 20) else { return }
+            guard isControl, !self.isStory, self.chance.once(in: 20) else { return }
             self.queue.add(
                 .packet(packet, to: bit.other),
                 at: self.now + self.chance.within(.minutes(1)...(.hours(3)))
@@ -233,7 +233,7 @@ extension Simulation {
         let holds = inquiry.joiner.map { vault.holds($0) } ?? false
         let finding = RejoinFinding(
             holdsJoinerPosition: holds,
-            logIsKept: holds && !self.chance.once(in: 6),
+            logIsKept: holds && (self.isStory || !self.chance.once(in: 6)),
             holdsFork: inquiry.fork.map { vault.holds($0) } ?? false
         )
         self.answer(bit, .located(inquiry, finding), after: self.chance.within(500...50_000))

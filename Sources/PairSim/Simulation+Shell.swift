@@ -45,7 +45,9 @@ extension Simulation {
             nonces: (self.freshNonce(), self.freshNonce())
         )
         self.tell(bit, .started(start))
-        if record.role == .primary, record.relinquish == nil, self.chance.once(in: 8) {
+        if !self.isStory, record.role == .primary, record.relinquish == nil,
+            self.chance.once(in: 8)
+        {
             self.answer(
                 bit,
                 .continuityLost(after: self.nodes[index].vault.position, isReplaced: false),
@@ -216,6 +218,11 @@ extension Simulation {
         let next = self.now + self.untilNext(self.scenario.writeInterval)
         self.queue.add(.write(bit), at: next)
         guard self.nodes[index].acceptsWrites, self.nodes[index].claimsToServe else { return }
+        self.commit(on: bit)
+    }
+
+    mutating func commit(on bit: NodeBit) {
+        let index = self.node(bit)
         let transaction = self.nodes[index].vault.commit(
             self.nextWrite,
             epoch: self.nodes[index].record.epoch

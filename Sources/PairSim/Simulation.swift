@@ -45,6 +45,8 @@ package struct Simulation {
     /// Once in so many packets one is lost; 0 never.
     var lossOnceIn: UInt64 = 0
     var faultsAreOver = false
+    /// Nothing is left to chance but how long things take.
+    var isStory = false
     var isSettled = false
     /// A machine goes on after a pause; its gate is dealt with before anything is judged.
     var isWaking = false
@@ -103,16 +105,30 @@ package struct Simulation {
         )
         self.begin()
         while self.violation == nil, !self.isSettled, let next = self.queue.removeNext() {
-            self.now = next.time
-            self.statistics.happenings += 1
-            switch next.due {
-            case .timer(let index): self.tick(self.nodes[index].bit)
-            case .event(let happening): self.happen(happening)
-            }
+            self.happen(next)
         }
         self.statistics.simulated = self.now
         self.statistics.acknowledgedWrites = self.acknowledged.count
         if let violation = self.violation { throw violation }
+    }
+
+    private mutating func happen(_ next: (time: SimTime, due: EventQueue<Happening>.Due)) {
+        self.now = next.time
+        self.statistics.happenings += 1
+        switch next.due {
+        case .timer(let index): self.tick(self.nodes[index].bit)
+        case .event(let happening): self.happen(happening)
+        }
+    }
+
+    /// Lets happen what is due until then.
+    mutating func pass(until time: SimTime) {
+        while self.violation == nil, let due = self.queue.nextTime, due <= time,
+            let next = self.queue.removeNext()
+        {
+            self.happen(next)
+        }
+        self.now = time
     }
 
     private mutating func begin() {
