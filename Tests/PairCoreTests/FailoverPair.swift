@@ -78,6 +78,11 @@ struct FailoverPair {
         return pair
     }
 
+    #if PLANTED_BUGS
+        /// Makes the mistake from now on, until the node starts again.
+        mutating func plant(_ bug: PlantedBug?, in node: Int) { self.nodes[node].planted = bug }
+    #endif
+
     mutating func nonce() -> Nonce {
         self.nextNonce += 1
         return Nonce(self.nextNonce, 0, 0, 1)
