@@ -94,28 +94,28 @@ struct PairingTranscript {
         // Role names of different lengths come first, padded: everything after has a fixed width.
         var message = Array(role.rawValue.utf8)
         message += [UInt8](repeating: 0, count: 16 - message.count)
-        message += self.publicBytes()
+        message += self.publicParts.bytes
         message += self.channelBinding.withUnsafeBytes { Array($0) }
         return try MessageCode.make(key: key, message: message)
     }
 
     /// What the operators compare; depends on nothing that is secret.
-    func fingerprint() -> Fingerprint {
-        Fingerprint(
-            ofDigest: SHA256Digest.of(Array("paird-fingerprint-v1".utf8) + self.publicBytes())
-        )
-    }
+    func fingerprint() -> Fingerprint { Fingerprint(of: self.publicParts) }
 
-    private func publicBytes() -> [UInt8] {
-        var writer = ByteWriter()
-        writer.bytes(self.joiner.pin.bytes)
-        writer.bytes(self.inviter.pin.bytes)
-        writer.bytes(self.joiner.signingKey.bytes)
-        writer.bytes(self.inviter.signingKey.bytes)
-        writer.identifier(self.joiner.node)
-        writer.identifier(self.inviter.node)
-        writer.identifier(self.pair)
-        return writer.bytes
+    private var publicParts: PairingPublicParts {
+        PairingPublicParts(
+            joiner: .init(
+                node: self.joiner.node,
+                pin: self.joiner.pin,
+                signingKey: self.joiner.signingKey
+            ),
+            inviter: .init(
+                node: self.inviter.node,
+                pin: self.inviter.pin,
+                signingKey: self.inviter.signingKey
+            ),
+            pair: self.pair
+        )
     }
 }
 
