@@ -6,8 +6,14 @@ extension Configuration {
     /// - Parameters:
     ///   - file: how the file is called in what is thrown.
     ///   - isLab: whether timers below the product's ranges are permitted.
+    ///   - hasGroup: whether this machine has a group of that name.
     /// - Throws: everything that is wrong with it, in the file's order.
-    package init(yaml: String, file: String, isLab: Bool) throws(ConfigurationRejection) {
+    package init(
+        yaml: String,
+        file: String,
+        isLab: Bool,
+        hasGroup: (String) -> Bool = { _ in true }
+    ) throws(ConfigurationRejection) {
         var reader = ConfigurationReader(yaml: yaml, file: file)
         var result = Configuration()
         if reader.problems.isEmpty || reader.has("vault") {
@@ -16,6 +22,8 @@ extension Configuration {
             result.readFailover(&reader)
             result.readReplication(&reader)
             result.readMachine(&reader)
+            result.readControl(&reader, hasGroup)
+            result.readLog(&reader)
             result.readLab(&reader, isPermitted: isLab)
         }
         guard reader.problems.isEmpty else {
@@ -103,6 +111,9 @@ extension Configuration {
     private mutating func readFailover(_ reader: inout ConfigurationReader) {
         if let policy = reader.choice("failover.policy", FailoverPolicy.self) {
             self.failover.policy = policy
+            if policy == .strict {
+                reader.notYet("failover.policy", "strict", "available or manual")
+            }
         }
         if let timeout = reader.duration(
             "failover.timeout",
@@ -113,6 +124,7 @@ extension Configuration {
         }
         if let choice = reader.choice("failover.on_divergence", OnDivergence.self) {
             self.failover.onDivergence = choice
+            if choice == .hold { reader.notYet("failover.on_divergence", "hold", "auto") }
         }
         self.failover.reach = Self.addresses("failover.reach", "192.0.2.1:443", &reader)
     }
@@ -147,7 +159,10 @@ extension Configuration {
                 "100MiB"
             )
         }
-        if reader.isSection("replication.loss_budget") { self.readLossBudget(&reader) }
+        if reader.isSection("replication.loss_budget") {
+            self.readLossBudget(&reader)
+            reader.notYet("replication.loss_budget", "a loss budget", "off")
+        }
     }
 
     private mutating func readLossBudget(_ reader: inout ConfigurationReader) {
@@ -178,6 +193,12 @@ extension Configuration {
             self.stallLimit = limit
         }
         if let detail = reader.bool("health.detail") { self.healthDetail = detail }
+    }
+
+    private mutating func readControl(
+        _ reader: inout ConfigurationReader,
+        _ hasGroup: (String) -> Bool
+    ) {
         if let path = reader.path("control.socket", "/run/paird/control.sock") {
             self.control.socket = path
             if path.utf8.count > 107 {
@@ -188,12 +209,25 @@ extension Configuration {
                 )
             }
         }
-        if let group = reader.name("control.admin_group", "paird-admin") {
-            self.control.adminGroup = group
+        func group(_ key: String, _ example: String) -> String? {
+            guard let name = reader.name(key, example) else { return nil }
+            // Nobody would be let in for it, and nobody would know why.
+            if !hasGroup(name) {
+                reader.problem(
+                    key,
+                    "there is no group '\(name)' on this machine",
+                    "type: groupadd --system \(name), or write one that is there"
+                )
+            }
+            return name
         }
-        if let group = reader.name("control.monitor_group", "paird-monitor") {
-            self.control.monitorGroup = group
+        if let name = group("control.admin_group", "paird-admin") { self.control.adminGroup = name }
+        if let name = group("control.monitor_group", "paird-monitor") {
+            self.control.monitorGroup = name
         }
+    }
+
+    private mutating func readLog(_ reader: inout ConfigurationReader) {
         if let level = reader.choice("log.level", Log.Level.self) { self.log.level = level }
         if let format = reader.choice("log.format", Log.Format.self) { self.log.format = format }
     }

@@ -1,5 +1,6 @@
 import Glibc
 import PairCore
+import PairHost
 
 extension Configuration {
     /// Where a configuration came from, to be read again.
@@ -18,7 +19,6 @@ extension Configuration {
         case unreadable(path: String, code: Int32)
         case looseMode(path: String, mode: UInt32)
         case notText(path: String)
-        case notInThisVersion(path: String, key: String)
 
         package var description: String {
             switch self {
@@ -27,20 +27,11 @@ extension Configuration {
             case .looseMode(let path, let mode):
                 "\(path): mode 0\(String(mode, radix: 8)) lets others in; type: chmod 0640 \(path)"
             case .notText(let path): "\(path): not UTF-8 text"
-            case .notInThisVersion(let path, let key):
-                "\(path): \(key): understood, but not in this version of paird; remove it"
             }
         }
     }
 
-    /// A setting that is understood and would be believed to be in force, but is not there yet.
-    private var keyNotInThisVersion: String? {
-        if self.failover.policy == .strict { return "failover.policy: strict" }
-        if self.failover.onDivergence == .hold { return "failover.on_divergence: hold" }
-        return self.lossBudget == nil ? nil : "replication.loss_budget"
-    }
-
-    /// Reads and checks a configuration file.
+    /// Reads and checks a configuration file, for use on this machine.
     ///
     /// - Parameter checksMode: refuse a file that others may read or the group may write.
     /// - Throws: `FileError`, or `ConfigurationRejection` with all that is wrong in it.
@@ -61,9 +52,17 @@ extension Configuration {
         guard let text = String(validating: bytes[..<count], as: UTF8.self) else {
             throw FileError.notText(path: path)
         }
-        try self.init(yaml: text, file: path, isLab: isLab)
-        if let key = self.keyNotInThisVersion {
-            throw FileError.notInThisVersion(path: path, key: key)
-        }
+        try self.init(yaml: text, file: path, isLab: isLab) { Machine.groupID(named: $0) != nil }
+    }
+
+    /// What an operator should know of a group that nobody named and nobody made; `nil` for nothing.
+    ///
+    /// A group that the file names must be there. The default one need not: the control socket is
+    /// then for root and for the daemon's own user only.
+    package var missingGroup: String? {
+        guard Machine.groupID(named: self.control.adminGroup) == nil else { return nil }
+        return
+            "there is no group \(self.control.adminGroup), so pairctl works for root only; to make "
+            + "it: groupadd --system \(self.control.adminGroup), then restart paird"
     }
 }

@@ -49,6 +49,11 @@ struct ConfigurationReader {
         self.problem(key, at: Place(mark), what, remedy)
     }
 
+    /// Refuses a value that is understood and would be believed to be in force, but is not there yet.
+    mutating func notYet(_ key: String, _ value: String, _ instead: String) {
+        self.problem(key, "\(value) is not in this version of paird", "write \(instead)")
+    }
+
     private mutating func problem(
         _ key: String,
         at place: Place,

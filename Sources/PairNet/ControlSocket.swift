@@ -4,7 +4,8 @@ import NIOPosix
 
 /// The parts of a Unix socket that NIO has no words for.
 enum ControlSocket {
-    /// A listening socket at `path` with mode 0660, in place of one that nobody listens on.
+    /// A listening socket at `path` with mode 0660, or 0600 without a group to give it to, in place
+    /// of one that nobody listens on.
     ///
     /// It is made under another name and renamed when mode and group are right.
     static func listen(
@@ -20,7 +21,7 @@ enum ControlSocket {
             if let owningGroup, chown(newPath, uid_t.max, owningGroup) != 0 {
                 throw .failed(call: "chown", path: newPath, errno: errno)
             }
-            guard chmod(newPath, 0o660) == 0 else {
+            guard chmod(newPath, owningGroup == nil ? 0o600 : 0o660) == 0 else {
                 throw .failed(call: "chmod", path: newPath, errno: errno)
             }
             guard Glibc.listen(descriptor, 64) == 0 else {

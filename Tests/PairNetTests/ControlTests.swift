@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import NIOCore
 import NIOPosix
 import PairNet
@@ -63,14 +64,17 @@ struct ControlTests {
         }
     }
 
-    @Test func `is open to its group and closed to others`() async throws {
-        try await self.withServer {
-            $0.finish()
-        } _: { path in
+    @Test(arguments: [(getgid(), 0o660), (nil, 0o600)] as [(UInt32?, Int)])
+    func `is open to its group and closed to others`(group: UInt32?, mode: Int) async throws {
+        try await self.withFolder { folder in
+            let path = folder + "/control.sock"
+            let server = ControlServer(path: path, on: self.group) { $0.finish() }
+            let listener = try await server.start(owningGroup: group)
             let attributes = try FileManager.default.attributesOfItem(atPath: path)
 
-            #expect(attributes[.posixPermissions] as? Int == 0o660)
+            #expect(attributes[.posixPermissions] as? Int == mode)
             #expect(!FileManager.default.fileExists(atPath: path + ".new"))
+            try await listener.close()
         }
     }
 
