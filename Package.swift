@@ -209,7 +209,12 @@ let package = Package(
         ),
         .testTarget(
             name: "PairDaemonTests",
-            dependencies: ["PairCore", "PairDaemon"],
+            dependencies: [
+                "PairCore", "PairWire", "PairNet", "PairDaemon", "TestThreads",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
             swiftSettings: strict
         ),
         // Real daemons, real faults; needs the executables beside the test bundle.

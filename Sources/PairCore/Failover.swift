@@ -57,7 +57,7 @@ package struct Failover: Sendable {
     var nextIdleProbe: Duration = .zero
     var wallSeconds: Int64 = 0
     var effects: [Effect] = []
-    package let configuration: Configuration
+    package var configuration: Configuration
     #if PLANTED_BUGS
         /// A mistake made on purpose, to prove that the simulator finds it.
         package var planted: PlantedBug?

@@ -1,5 +1,5 @@
 /// Why an epoch began.
-package enum EpochCause: String, Hashable, Sendable, Codable {
+package enum EpochCause: String, Hashable, Sendable, Codable, CaseIterable {
     case enable
     case switchover
     case failover

@@ -14,8 +14,8 @@ import UnixSignals
 /// Starts a node from its configuration, and stops it in order.
 ///
 /// Order of the start: configuration → state folder, its lock and record → keys → the vault's path
-/// → the node takes its place → listeners. Nothing is said to anybody before the record of this
-/// start is durable.
+/// → listeners → the node takes its place. So a node that is ready can be reached, and one that
+/// cannot be reached has changed nothing.
 package struct Daemon: Sendable {
     private let shell: NodeShell
     private let stream: AsyncStream<NodeEvent>
@@ -33,8 +33,11 @@ package struct Daemon: Sendable {
         from source: Configuration.Source
     ) throws(StartFailure) {
         umask(0o077)
-        let level = LogLevel(Logger.Level(rawValue: configuration.log.level.rawValue) ?? .info)
-        let logger = Self.logger(configuration, level)
+        let level = LogLevel(
+            Logger.Level(rawValue: configuration.log.level.rawValue) ?? .info,
+            LogFormat(rawValue: configuration.log.format.rawValue) ?? .auto
+        )
+        let logger = Self.logger(level)
         let (keeper, lock) = try Self.openState(configuration)
         let identity = try Self.attempt(78) {
             try Identity.load(
@@ -92,17 +95,24 @@ package struct Daemon: Sendable {
     }
 
     /// Runs until SIGTERM or SIGINT; returns when everything is closed.
+    ///
+    /// - Throws: `StartFailure` when an address cannot be had.
     package func run() async throws {
+        // One that comes before the node can take it must not end the process.
+        signal(SIGHUP, SIG_IGN)
         let configuration = self.shell.configuration
+        let missingGroup = configuration.missingGroup
         self.shell.log.emit(
             .daemonStart,
-            "",
+            level: missingGroup == nil ? .info : .warning,
+            missingGroup ?? "",
             [
                 "version": Release.version, "lab": "\(configuration.lab != nil)",
                 "vault": configuration.vaultPath,
                 "incarnation": "\(self.shell.keeper.current.incarnation)",
             ]
         )
+        let listeners = try await Listeners(of: self.shell, on: self.group)
         let services = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
@@ -112,7 +122,7 @@ package struct Daemon: Sendable {
                         failureTerminationBehavior: .gracefullyShutdownGroup
                     ),
                     .init(
-                        service: Listeners(shell: self.shell, group: self.group),
+                        service: listeners,
                         failureTerminationBehavior: .gracefullyShutdownGroup
                     ),
                 ],
@@ -144,12 +154,9 @@ package struct Daemon: Sendable {
 
     private static let quiet = Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
 
-    private static func logger(_ configuration: Configuration, _ level: LogLevel) -> Logger {
-        let format = LogFormat(rawValue: configuration.log.format.rawValue) ?? .auto
-        let underJournal = format == .auto && getenv("JOURNAL_STREAM") != nil
-        return Logger(label: "paird") { _ in
-            LineLogHandler(format: format, level: level, underJournal: underJournal)
-        }
+    private static func logger(_ level: LogLevel) -> Logger {
+        let hasJournal = getenv("JOURNAL_STREAM") != nil
+        return Logger(label: "paird") { _ in LineLogHandler(level: level, hasJournal: hasJournal) }
     }
 
     /// Opens the state folder, refuses a second daemon on it, and counts this start.
@@ -213,7 +220,6 @@ private struct NodeService: Service {
         )
         ticks.setEventHandler { shell.post(.tick) }
         ticks.resume()
-        signal(SIGHUP, SIG_IGN)
         let hangUp = DispatchSource.makeSignalSource(
             signal: SIGHUP,
             queue: DispatchQueue(label: "pair.reload")

@@ -70,15 +70,19 @@ package enum LogFormat: String, Sendable {
     case json
 }
 
-/// The least level that is logged, which may change while the node runs.
+/// The least level that is logged, and how; both may change while the node runs.
 package final class LogLevel: Sendable {
-    private let level: Mutex<Logger.Level>
+    private let state: Mutex<(level: Logger.Level, format: LogFormat)>
 
-    package init(_ level: Logger.Level) { self.level = Mutex(level) }
+    package init(_ level: Logger.Level, _ format: LogFormat) { self.state = Mutex((level, format)) }
 
-    package func set(_ level: Logger.Level) { self.level.withLock { $0 = level } }
+    package func set(_ level: Logger.Level, _ format: LogFormat) {
+        self.state.withLock { $0 = (level, format) }
+    }
 
-    package var current: Logger.Level { self.level.withLock { $0 } }
+    package var current: Logger.Level { self.state.withLock { $0.level } }
+
+    package var format: LogFormat { self.state.withLock { $0.format } }
 }
 
 /// Writes log lines to standard error, one `write` a line.
@@ -86,17 +90,15 @@ package struct LineLogHandler: LogHandler {
     package var metadata: Logger.Metadata = [:]
     package var logLevel: Logger.Level {
         get { self.level.current }
-        set { self.level.set(newValue) }
+        set { self.level.set(newValue, self.level.format) }
     }
 
     private let level: LogLevel
-    private let format: LogFormat
-    private let underJournal: Bool
+    private let hasJournal: Bool
 
-    package init(format: LogFormat, level: LogLevel, underJournal: Bool) {
-        self.format = format
+    package init(level: LogLevel, hasJournal: Bool) {
         self.level = level
-        self.underJournal = underJournal
+        self.hasJournal = hasJournal
     }
 
     package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -108,7 +110,7 @@ package struct LineLogHandler: LogHandler {
         var fields = self.metadata
         for (key, value) in event.metadata ?? [:] { fields[key] = value }
         let line =
-            self.format == .json
+            self.level.format == .json
             ? self.json(event.level, event.message, fields)
             : self.text(event.level, event.message, fields)
         StandardError.write(line + "\n")
@@ -138,7 +140,7 @@ package struct LineLogHandler: LogHandler {
         let event = fields.removeValue(forKey: "event").map { "\($0)" } ?? "log"
         // journald reads a leading <priority> (sd-daemon(3)).
         let start =
-            self.underJournal
+            self.hasJournal && self.level.format == .auto
             ? "<\(Self.priority(level))>"
             : Date.now.formatted(.iso8601.time(includingFractionalSeconds: true))
                 + " \(level.rawValue) "

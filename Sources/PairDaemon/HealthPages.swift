@@ -1,8 +1,60 @@
-import PairCore
-import PairHost
-import PairStore
+package import PairCore
+package import PairNet
 
-/// What the health listener answers, computed at the moment of the question.
+/// What the health listener answers about a node, from what is true at the moment of the question.
+package struct HealthPages: Sendable {
+    package var health: Health
+    package var role: Role
+    package var state: NodeState
+    package var epoch: Epoch
+
+    package init(health: Health, role: Role, state: NodeState, epoch: Epoch) {
+        self.health = health
+        self.role = role
+        self.state = state
+        self.epoch = epoch
+    }
+
+    /// The answer to a load balancer's question; `nil` for a path that is none.
+    package func answer(_ request: HealthRequest) -> HealthResponse? {
+        guard let question = Health.Question(path: request.path) else { return nil }
+        let json =
+            #"{"health":"\#(self.health.rawValue)","role":"\#(self.role.rawValue)","#
+            + #""state":"\#(self.state.rawValue)","epoch":\#(self.epoch)}"#
+        return self.page(
+            request.acceptsJSON ? json : self.health.body,
+            status: self.health.status(question),
+            type: request.acceptsJSON ? "application/json" : "text/plain; charset=utf-8"
+        )
+    }
+
+    /// A page of one text under the headers that every answer has.
+    package func page(_ text: String, status: Int = 200, type: String) -> HealthResponse {
+        HealthResponse(
+            status: status,
+            contentType: type,
+            headers: [
+                HealthResponse.Header("X-Pair-Role", self.role.rawValue),
+                HealthResponse.Header("X-Pair-State", self.state.rawValue),
+                HealthResponse.Header("X-Pair-Epoch", "\(self.epoch)"),
+            ],
+            body: text + "\n"
+        )
+    }
+
+    /// The labels under which an answer is counted: only paths of ours, what others ask for is one.
+    static func labels(path: String, status: Int) -> (path: String, code: String) {
+        let isPage = (path == "/metrics" || path == "/v1/status") && status == 200
+        let known: String? =
+            switch Health.Question(path: path) {
+            case .primary: "/primary"
+            case .secondary, .ready, .live: path
+            case nil: isPage ? path : nil
+            }
+        return (known ?? "other", "\(status)")
+    }
+}
+
 extension NodeShell {
     var health: Health {
         let facts = self.view.facts
@@ -17,52 +69,34 @@ extension NodeShell {
         )
     }
 
-    var gauges: [(Metrics.Series, Double)] {
+    /// One answer of the health listener, computed now.
+    func answer(_ request: HealthRequest) -> HealthResponse {
         let facts = self.view.facts
-        let values = self.figures.values
-        let (residentBytes, processorTime) = Machine.usage()
-        let now = self.now
-        var gauges: [(Metrics.Series, Double)] = [
-            (.init("build_info", labels: #"version="\#(Release.version)""#), 1),
-            (.init("role", labels: #"role="\#(facts.role.rawValue)""#), 1),
-            (.init("state", labels: #"state="\#(facts.state.rawValue)""#), 1),
-            (.init("gate_open"), facts.gate == .open ? 1 : 0),
-            (.init("epoch"), Double(facts.epoch.rawValue)),
-            (.init("txid"), Double(self.vault.newestPosition?.txid.rawValue ?? 0)),
-            (.init("peer_up"), self.view.isPeerUp ? 1 : 0),
-            (.init("unprotected_transactions"), Double(values.durable.transactions)),
-            (.init("unprotected_bytes"), Double(values.durable.byteCount)),
-            (
-                .init("replication_lag_seconds"),
-                values.applied.since.map { (now - $0).inSeconds } ?? 0
-            ),
-            (.init("replication_lag_bytes"), Double(values.applied.byteCount)),
-            (.init("log_retained_bytes"), Double(self.vault.log.byteCount)),
-            (.init("process_resident_memory_bytes"), Double(residentBytes)),
-            (.init("process_cpu_seconds_total"), processorTime.inSeconds),
-        ]
-        gauges += self.fileGauges
-        if let heard = values.lastHeard {
-            gauges.append((.init("peer_last_heard_seconds"), (now - heard).inSeconds))
+        let pages = HealthPages(
+            health: self.health,
+            role: facts.role,
+            state: facts.state,
+            epoch: facts.epoch
+        )
+        if let answer = pages.answer(request) { return answer }
+        switch request.path {
+        case "/metrics":
+            var page = pages.page("", type: "text/plain; version=0.0.4; charset=utf-8")
+            page.body = self.metricsPage
+            return page
+        case "/v1/status" where self.configuration.healthDetail:
+            guard let status = self.view.statusJSON else { return .notFound }
+            return pages.page(status, type: "application/json")
+        default: return .notFound
         }
-        if let copy = values.copy, copy.totalBytes > 0 {
-            gauges.append(
-                (.init("seed_progress_ratio"), Double(copy.doneBytes) / Double(copy.totalBytes))
-            )
-        }
-        if let space = Machine.space(at: self.configuration.stateDirectory) {
-            gauges.append((.init("storage_free_bytes"), Double(space.free)))
-        }
-        return gauges
     }
 
-    private var fileGauges: [(Metrics.Series, Double)] {
-        let path = self.configuration.vaultPath
-        return [
-            (.init("vault_bytes"), Double(Machine.byteCount(of: path))),
-            (.init("wal_bytes"), Double(Machine.byteCount(of: path + "-wal"))),
-            (.init("tails"), Double(self.view.tailCount)),
-            (.init("guard_up"), 0),
-        ]
+    /// Counts an answer; one with an empty path is the listener's own refusal.
+    func countRequest(_ path: String, _ status: Int) {
+        let labels = HealthPages.labels(path: path, status: status)
+        self.metrics.count(.healthRequests, labels.path, labels.code)
+        if path.isEmpty, status == 503 {
+            self.metrics.count(.rejected, "health", "too_many_connections")
+        }
     }
 }

@@ -8,6 +8,8 @@ import Synchronization
 /// Stands between the peer link and the shell, which needs the link to be made first.
 final class LateShell: Sendable {
     private let inner = Mutex<NodeShell?>(nil)
+    /// At most ten lines in ten seconds about strangers; all of them are counted.
+    private let refusals = Mutex(LineQuota(lines: 10, per: .seconds(10)))
 
     func set(_ shell: NodeShell) { self.inner.withLock { $0 = shell } }
 
@@ -16,9 +18,10 @@ final class LateShell: Sendable {
     /// What every log line says of the moment.
     var metadata: Logger.Metadata {
         guard let shell = self.shell else { return [:] }
-        let facts = shell.view.facts
+        // What is durable, which is what this event may already be about.
+        let record = shell.keeper.current
         var metadata: Logger.Metadata = [
-            "role": .string(facts.role.rawValue), "epoch": .string("\(facts.epoch)"),
+            "role": .string(record.role.rawValue), "epoch": .string("\(record.epoch)"),
         ]
         if let position = shell.vault.newestPosition {
             metadata["position"] = .string("\(position)")
@@ -33,11 +36,50 @@ final class LateShell: Sendable {
                 self.take(connection, type, payload)
             },
             disconnected: { self.shell?.post(.linkDown($0, reason: "\($1)")) },
-            refused: { self.shell?.post(.linkRefused(source: $0, reason: "\($1)")) },
-            dialFailed: { _, _, failure in
-                guard failure.isDistrust else { return }
-                self.shell?.post(.linkDistrusted)
-            }
+            refused: { self.refused(from: $0, $1) },
+            dialFailed: { self.dialFailed($0, $1, $2) },
+            handshake: { self.shell?.metrics.count(.handshakes, $0.rawValue) }
+        )
+    }
+
+    /// Strangers are counted here, past the node's queue, which they must not be able to fill.
+    private func refused(from source: String, _ refusal: PeerLink.ConnectionRefusal) {
+        guard let shell = self.shell else { return }
+        shell.metrics.count(.rejected, "replication", refusal.word)
+        guard self.refusals.withLock({ $0.admit(at: shell.now) }) else { return }
+        let isTLS = if case .opening(.tls) = refusal { true } else { false }
+        // Both nodes dial; that one of two connections is given up is how it should be.
+        let isDuplicate = refusal == .opening(.refusedHere(.duplicate))
+        shell.log.emit(
+            isTLS ? .tlsRefused : .peerRejected,
+            level: isDuplicate ? .debug : .warning,
+            "",
+            ["source": source, "reason": "\(refusal)"]
+        )
+    }
+
+    /// A peer that cannot be reached is news of the node's loop; one that is not who it was, or
+    /// that does not know this node any more, is news here.
+    private func dialFailed(
+        _ purpose: ConnectionPurpose,
+        _ address: PeerAddress,
+        _ failure: OpeningFailure
+    ) {
+        guard let shell = self.shell else { return }
+        if failure.isDistrust { shell.post(.linkDistrusted) }
+        guard case .tls(let error) = failure else { return }
+        switch error {
+        case .refusedKey, .keyRefusedThere, .handshakeFailed, .wrongApplicationProtocol: break
+        case .handshakeTimedOut, .closedDuringHandshake, .recordFailed, .truncated,
+            .notEstablished:
+            return
+        }
+        guard self.refusals.withLock({ $0.admit(at: shell.now) }) else { return }
+        shell.log.emit(
+            .tlsRefused,
+            level: .warning,
+            "",
+            ["source": "\(address)", "reason": "\(error)"]
         )
     }
 
@@ -96,5 +138,27 @@ final class LateShell: Sendable {
             shell.post(.garbled(reason: "\(connection.purpose): \(error)"))
             connection.close()
         }
+    }
+}
+
+/// Lets so many lines through in a span of time, and no more.
+struct LineQuota {
+    private let lines: Int
+    private let span: Duration
+    private var began: Instant?
+    private var used = 0
+
+    init(lines: Int, per span: Duration) {
+        self.lines = lines
+        self.span = span
+    }
+
+    mutating func admit(at now: Instant) -> Bool {
+        if self.began.map({ now - $0 >= self.span }) ?? true {
+            self.began = now
+            self.used = 0
+        }
+        self.used += 1
+        return self.used <= self.lines
     }
 }

@@ -10,66 +10,81 @@ import PairWire
 import ServiceLifecycle
 
 /// The control socket, the health listener and the peer link, from the start to the end.
+///
+/// They are open when this value is made. What comes in before the node's loop runs waits for it in
+/// its queue, and the health listener says no until the loop has said otherwise.
 struct Listeners: Service {
-    let shell: NodeShell
-    let group: MultiThreadedEventLoopGroup
+    private let shell: NodeShell
+    private let control: any Channel
+    private let health: any Channel
 
-    func run() async throws {
-        let configuration = self.shell.configuration
-        let shell = self.shell
-        let control = try await self.open("control.socket", configuration.control.socket) {
+    /// Opens all three.
+    ///
+    /// - Throws: `StartFailure` naming the key whose value cannot be had.
+    init(
+        of shell: NodeShell,
+        on group: MultiThreadedEventLoopGroup
+    ) async throws(Daemon.StartFailure) {
+        self.shell = shell
+        let configuration = shell.configuration
+        self.control = try await Self.open("control.socket", configuration.control.socket) {
             try await ControlServer(
                 path: configuration.control.socket,
-                on: self.group,
-                handling: { shell.take($0) }
+                on: group,
+                handling: { shell.take($0) },
+                rejecting: { shell.metrics.count(.rejected, "control", "too_many_connections") }
             ).start(owningGroup: Machine.groupID(named: configuration.control.adminGroup))
         }
-        let health = try await self.open("listen.health", "\(configuration.healthListener)") {
+        self.health = try await Self.open("listen.health", "\(configuration.healthListener)") {
             try await HealthServer(
-                on: self.group.next(),
+                on: group.next(),
                 answering: { shell.answer($0) },
-                observing: { path, status in
-                    // Only paths of ours become labels; what others ask for is one series.
-                    let known = Health.Question(path: path) != nil || path == "/metrics"
-                    shell.metrics.count(
-                        "health_requests_total",
-                        labels: #"path="\#(known ? path : "other")",code="\#(status)""#
-                    )
-                }
+                observing: { shell.countRequest($0, $1) }
             ).start(
                 host: configuration.healthListener.host,
                 port: Int(configuration.healthListener.port)
             )
         }
+        // Whom to let in is known from the first connection on.
+        shell.applyPeer()
         let replication = "\(configuration.replicationListener)"
-        _ = try await self.open("listen.replication", replication) {
+        _ = try await Self.open("listen.replication", replication) {
             try await shell.links.start()
         }
+    }
+
+    func run() async throws {
         try await gracefulShutdown()
-        try await health.close()
-        try await control.close()
+        try await self.health.close()
+        try await self.control.close()
         try await self.shell.links.stop()
     }
 
     /// Opens a listener, or says which key of the configuration cannot be had, and why.
-    private func open<Listener>(
+    ///
+    /// An address that is taken or not there yet may be free at the next start; one that this user
+    /// may not have never will be.
+    private static func open<Listener: Sendable>(
         _ key: String,
         _ address: String,
         _ body: () async throws -> Listener
     ) async throws(Daemon.StartFailure) -> Listener {
         do {
             return try await body()
-        } catch let error as IOError where error.errnoCode == EADDRINUSE {
-            throw Daemon.StartFailure(
-                exitCode: 1,
-                description: "\(key): another program listens on \(address); ss -ltnp names it"
-            )
         } catch let error as IOError {
-            throw Daemon.StartFailure(
-                exitCode: 1,
-                description: "\(key): cannot listen on \(address): "
-                    + String(cString: strerror(error.errnoCode))
-            )
+            let (exitCode, text): (Int32, String) =
+                switch error.errnoCode {
+                case EADDRINUSE: (1, "another program listens on \(address); ss -ltnp names it")
+                case EADDRNOTAVAIL:
+                    (1, "\(address) is no address of this machine; ip address shows them")
+                case EACCES: (78, "this user may not listen on \(address); write a port above 1023")
+                default:
+                    (
+                        1,
+                        "cannot listen on \(address): \(String(cString: strerror(error.errnoCode)))"
+                    )
+                }
+            throw Daemon.StartFailure(exitCode: exitCode, description: "\(key): \(text)")
         } catch {
             throw Daemon.StartFailure(exitCode: 1, description: "\(key): \(error)")
         }
@@ -94,6 +109,7 @@ extension NodeShell {
                 reply: reply
             )
             guard self.permits(request.command.verb, exchange.caller) else {
+                self.metrics.count(.rejected, "control", "not_permitted")
                 return call.finish(
                     .notPermitted,
                     "\(call.by) may not do that; it takes root or the group "
@@ -114,46 +130,5 @@ extension NodeShell {
         }
         return caller.userID == 0 || caller.userID == Machine.ownUserID
             || isMember(control.adminGroup) || verb.isReadOnly && isMember(control.monitorGroup)
-    }
-
-    /// One answer of the health listener, computed now.
-    fileprivate func answer(_ request: HealthRequest) -> HealthResponse {
-        let facts = self.view.facts
-        let health = self.health
-        let headers = [
-            HealthResponse.Header("X-Pair-Role", facts.role.rawValue),
-            HealthResponse.Header("X-Pair-State", facts.state.rawValue),
-            HealthResponse.Header("X-Pair-Epoch", "\(facts.epoch)"),
-        ]
-        if let question = Health.Question(path: request.path) {
-            let status = health.status(question)
-            let json =
-                #"{"health":"\#(health.rawValue)","role":"\#(facts.role.rawValue)","#
-                + #""state":"\#(facts.state.rawValue)","epoch":\#(facts.epoch)}"#
-            return HealthResponse(
-                status: status,
-                contentType: request.acceptsJSON ? "application/json" : "text/plain; charset=utf-8",
-                headers: headers,
-                body: (request.acceptsJSON ? json : health.body) + "\n"
-            )
-        }
-        switch request.path {
-        case "/metrics":
-            return HealthResponse(
-                status: 200,
-                contentType: "text/plain; version=0.0.4; charset=utf-8",
-                headers: headers,
-                body: self.metrics.page(gauges: self.gauges)
-            )
-        case "/v1/status" where self.configuration.healthDetail:
-            guard let status = self.view.statusJSON else { return .notFound }
-            return HealthResponse(
-                status: 200,
-                contentType: "application/json",
-                headers: headers,
-                body: status + "\n"
-            )
-        default: return .notFound
-        }
     }
 }

@@ -14,7 +14,8 @@ final class LogSink: Sendable {
     enum Report: Sendable {
         /// The primary said how; a copy begins, or segments follow.
         case planned(LogMessage.Plan)
-        case applied(Position)
+        /// Where this copy is now, and by how many transactions of the stream it has grown.
+        case applied(Position, transactions: UInt64)
         case copying(doneBytes: UInt64, totalBytes: UInt64)
         /// A copy is whole, verified and in place.
         case copied(Position)
@@ -206,6 +207,7 @@ final class LogSink: Sendable {
     private func apply(_ segments: inout [[UInt8]]) throws {
         guard !segments.isEmpty else { return }
         let byteCount = segments.reduce(0) { $0 + $1.count }
+        let before = self.work.applied?.txid ?? .zero
         if let copy = self.work.copy {
             for segment in segments { try copy.take(segment: segment) }
         } else if self.work.isStreaming {
@@ -215,7 +217,8 @@ final class LogSink: Sendable {
         }
         segments = []
         self.acknowledge(byteCount)
-        if let applied = self.work.applied { self.report(.applied(applied)) }
+        guard let applied = self.work.applied else { return }
+        self.report(.applied(applied, transactions: applied.txid.distance(from: before)))
     }
 
     private func take(_ message: LogMessage) throws {
@@ -287,7 +290,7 @@ final class LogSink: Sendable {
         self.work.applied = position
         self.report(.copied(position))
         self.acknowledge(0)
-        self.report(.applied(position))
+        self.report(.applied(position, transactions: 0))
     }
 
     private func acknowledge(_ byteCount: Int) {

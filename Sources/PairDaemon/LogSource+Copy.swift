@@ -173,7 +173,7 @@ extension LogSource {
 
     /// How long the rate limit makes the copy wait, in seconds.
     private func wait(_ copy: PageCopy) -> Double? {
-        guard let rate = self.terms.copyRate else { return nil }
+        guard let rate = self.terms.copyRate() else { return nil }
         let due = Double(copy.sentBytes) / Double(rate)
         let ahead = due - (ContinuousClock.now - copy.began).inSeconds
         return ahead > 0.01 ? min(ahead, 1) : nil
@@ -215,6 +215,7 @@ extension LogSource {
             self.state.withLock { state in
                 state.window.send(bytes.count)
                 state.copy?.sentBytes += UInt64(bytes.count)
+                self.terms.shipped(bytes.count)
                 self.post(.pages(bytes))
             }
         }

@@ -18,8 +18,10 @@ final class LogSource: Sendable {
         /// Under which everything is sent.
         let epoch: Epoch
         let pageSize: PageSize
-        /// Bytes per second for copies; `nil` without limit.
-        let copyRate: UInt64?
+        /// Bytes per second for copies, as they are now; `nil` without limit.
+        let copyRate: @Sendable () -> UInt64?
+        /// Told of the bytes of segments and pages that go out.
+        let shipped: @Sendable (Int) -> Void
         /// Where the peer's archives are kept.
         let archives: ArchiveStore
     }
@@ -163,6 +165,7 @@ final class LogSource: Sendable {
 
     private func send(_ bytes: [UInt8], _ header: SegmentHeader, _ state: inout State) {
         state.window.send(bytes.count)
+        self.terms.shipped(bytes.count)
         state.cursor.advance(past: header)
         self.connection.send(type: LogMessage.Kind.segment.rawValue, payload: bytes)
     }

@@ -1,86 +1,126 @@
+package import PairCore
 import Synchronization
 
 /// Counts what happens, for `/metrics` in Prometheus' text format (version 0.0.4).
-///
-/// Names carry no label whose value comes from the peer, so the number of series is bounded.
 package final class Metrics: Sendable {
-    /// A series: a metric's name without the prefix and its labels as they are written.
-    package struct Series: Hashable, Sendable {
-        package var name: String
-        package var labels: String
+    /// The value of one series at the moment of a scrape.
+    package struct Sample: Sendable {
+        package var metric: Metric
+        package var labels: [String]
+        package var value: Double
 
-        package init(_ name: String, labels: String = "") {
-            self.name = name
+        package init(_ metric: Metric, _ labels: String..., value: Double) {
+            self.metric = metric
             self.labels = labels
+            self.value = value
         }
     }
 
-    private struct Histogram {
-        var counts: [UInt64]
-        var sum: Double = 0
+    private struct Series: Hashable {
+        var metric: Metric
+        var labels: [String]
     }
 
-    /// Upper bounds in seconds.
-    private static let bounds: [Double] = [
-        0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5,
-    ]
-
-    private let counters = Mutex<[Series: UInt64]>([:])
-    private let histograms = Mutex<[String: Histogram]>([:])
-
-    package init() {}
-
-    package func count(_ name: String, labels: String = "", by amount: UInt64 = 1) {
-        self.counters.withLock { $0[Series(name, labels: labels), default: 0] += amount }
+    private struct State {
+        var counters: [Series: UInt64] = [:]
+        var histograms: [Metric: DurationHistogram] = [:]
     }
 
-    package func value(_ name: String, labels: String = "") -> UInt64 {
-        self.counters.withLock { $0[Series(name, labels: labels)] ?? 0 }
-    }
+    private let state: Mutex<State>
 
-    package func observe(_ name: String, _ duration: Duration) {
-        let (whole, attoseconds) = duration.components
-        let seconds = Double(whole) + Double(attoseconds) / 1e18
-        let bucket = Self.bounds.firstIndex { seconds <= $0 } ?? Self.bounds.count
-        self.histograms.withLock {
-            let empty = Histogram(counts: Array(repeating: 0, count: Self.bounds.count + 1))
-            $0[name, default: empty].counts[bucket] += 1
-            $0[name, default: empty].sum += seconds
+    package init() {
+        var state = State()
+        for metric in Metric.all {
+            switch metric.kind {
+            case .gauge: break
+            case .counter:
+                for labels in metric.labelValues {
+                    state.counters[Series(metric: metric, labels: labels)] = 0
+                }
+            case .histogram(let bounds):
+                state.histograms[metric] = DurationHistogram(bounds: bounds)
+            }
         }
+        self.state = Mutex(state)
+    }
+
+    /// Adds to a counter; a series that the catalogue does not know stays unknown.
+    package func count(_ metric: Metric, _ labels: String..., by amount: UInt64 = 1) {
+        let series = Series(metric: metric, labels: labels)
+        self.state.withLock { state in
+            guard let value = state.counters[series] else {
+                return assertionFailure("\(metric.name) has no series \(labels)")
+            }
+            state.counters[series] = value &+ amount
+        }
+    }
+
+    package func observe(_ metric: Metric, _ duration: Duration) {
+        self.state.withLock { $0.histograms[metric]?.observe(duration) }
     }
 
     /// The page as a scraper reads it.
-    package func page(gauges: [(Series, Double)]) -> String {
+    ///
+    /// - Parameter samples: what is computed at this moment: every gauge, and counters that are kept
+    ///   elsewhere.
+    /// - Parameter histograms: those that are kept elsewhere.
+    package func page(
+        samples: [Sample],
+        histograms: [Metric: DurationHistogram] = [:]
+    ) -> String {
+        let state = self.state.withLock { $0 }
+        let now = Dictionary(grouping: samples, by: \.metric)
         var lines: [String] = []
-        var typed: Set<String> = []
-        func line(_ series: Series, _ type: String, _ value: String) {
-            if typed.insert(series.name).inserted {
-                lines.append("# TYPE paird_\(series.name) \(type)")
+        for metric in Metric.all {
+            lines.append("# HELP \(metric.name) \(metric.help)")
+            lines.append("# TYPE \(metric.name) \(metric.kind.word)")
+            if let histogram = histograms[metric] ?? state.histograms[metric] {
+                lines += Self.lines(metric.name, histogram)
+            } else if let samples = now[metric] {
+                lines += samples.map { Self.line(metric, $0.labels, Self.text($0.value)) }
+            } else {
+                lines += metric.labelValues.map { labels in
+                    let value = state.counters[Series(metric: metric, labels: labels)] ?? 0
+                    return Self.line(metric, labels, String(value))
+                }
             }
-            let labels = series.labels.isEmpty ? "" : "{\(series.labels)}"
-            lines.append("paird_\(series.name)\(labels) \(value)")
-        }
-        for (series, value) in gauges.sorted(by: { $0.0.name < $1.0.name }) {
-            let isWhole = value == value.rounded() && abs(value) < 1e15
-            line(series, "gauge", isWhole ? String(Int64(value)) : String(value))
-        }
-        let counters = self.counters.withLock { $0 }
-        for (series, value) in counters.sorted(by: {
-            ($0.key.name, $0.key.labels) < ($1.key.name, $1.key.labels)
-        }) {
-            line(series, "counter", String(value))
-        }
-        for (name, histogram) in self.histograms.withLock({ $0 }).sorted(by: { $0.key < $1.key }) {
-            lines.append("# TYPE paird_\(name) histogram")
-            var total: UInt64 = 0
-            for (index, count) in histogram.counts.enumerated() {
-                total += count
-                let bound = index < Self.bounds.count ? String(Self.bounds[index]) : "+Inf"
-                lines.append("paird_\(name)_bucket{le=\"\(bound)\"} \(total)")
-            }
-            lines.append("paird_\(name)_sum \(histogram.sum)")
-            lines.append("paird_\(name)_count \(total)")
         }
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func line(_ metric: Metric, _ labels: [String], _ value: String) -> String {
+        let pairs = zip(metric.labelNames, labels).map { "\($0)=\"\($1)\"" }
+        let text = pairs.isEmpty ? "" : "{" + pairs.joined(separator: ",") + "}"
+        return "\(metric.name)\(text) \(value)"
+    }
+
+    private static func lines(_ name: String, _ histogram: DurationHistogram) -> [String] {
+        var total: UInt64 = 0
+        var lines: [String] = []
+        for (index, count) in histogram.counts.enumerated() {
+            total += count
+            let isLast = index == histogram.bounds.count
+            let bound = isLast ? "+Inf" : self.text(histogram.bounds[index])
+            lines.append("\(name)_bucket{le=\"\(bound)\"} \(total)")
+        }
+        return lines + ["\(name)_sum \(self.text(histogram.sum))", "\(name)_count \(total)"]
+    }
+
+    private static func text(_ value: Double) -> String {
+        if value.isNaN { return "NaN" }
+        if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
+        let isWhole = value == value.rounded() && abs(value) < 1e15
+        return isWhole ? String(Int64(value)) : String(value)
+    }
+}
+
+extension Metric.Kind {
+    /// As the page spells it.
+    package var word: String {
+        switch self {
+        case .gauge: "gauge"
+        case .counter: "counter"
+        case .histogram: "histogram"
+        }
     }
 }

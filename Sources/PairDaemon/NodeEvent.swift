@@ -9,9 +9,10 @@ enum NodeEvent: Sendable {
     case operatorRequest(OperatorCall)
     case linkUp(PeerConnection)
     case linkDown(PeerConnection, reason: String)
-    case linkRefused(source: String, reason: String)
     /// The peer does not take this node for its peer any more.
     case linkDistrusted
+    /// The configuration was read again.
+    case reconfigured
     case heard(ControlMessage)
     /// The signature, the pair and both nodes were right.
     case spoken(PeerMessage)

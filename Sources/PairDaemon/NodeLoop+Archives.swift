@@ -59,7 +59,7 @@ extension NodeLoop {
             // Nothing is rolled back before the archive is whole; it is tried again.
             self.log.trouble = "\(error)"
             self.sealRetry = self.shell.now + .seconds(5)
-            self.shell.log.emit(.storageError, level: .error, "\(error)")
+            self.shell.report(error, during: .archive)
         }
     }
 
@@ -80,7 +80,7 @@ extension NodeLoop {
             self.tails = try self.shell.archives.list()
             self.shell.view.show(tailCount: self.tails.count)
         } catch {
-            self.shell.log.emit(.storageError, level: .error, "\(error)")
+            self.shell.report(error, during: .archive)
         }
     }
 

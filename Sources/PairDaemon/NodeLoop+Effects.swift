@@ -12,11 +12,10 @@ extension NodeLoop {
             do {
                 try self.carryOut(effect)
             } catch {
-                self.shell.metrics.count("storage_errors_total", labels: #"op="effect""#)
-                self.shell.log.emit(
-                    .storageError,
+                self.shell.report(
+                    error,
+                    during: .effect,
                     level: .critical,
-                    "\(error)",
                     ["effect": effect.name]
                 )
                 self.failure = "\(error)"
@@ -91,7 +90,7 @@ extension NodeLoop {
                 type: heartbeat.kind.rawValue,
                 payload: bytes + (try self.shell.identity.sign(bytes))
             )
-            self.shell.metrics.count("heartbeats_sent_total")
+            self.noteSent(heartbeat)
         } catch {
             self.shell.log.emit(.storageError, level: .critical, "signing a heartbeat: \(error)")
         }
@@ -99,7 +98,7 @@ extension NodeLoop {
 
     func hear(_ message: PeerMessage) {
         self.markHeard()
-        if case .heartbeat = message { self.shell.metrics.count("heartbeats_received_total") }
+        if case .heartbeat(let heartbeat) = message { self.noteHeard(heartbeat) }
         self.tell(.received(message, fresh: .random))
         self.askThoseUnheard()
     }
@@ -141,6 +140,7 @@ extension NodeLoop {
         switch report {
         case .promoted(let epoch, let cause): self.tookOver(epoch, cause)
         case .demoted:
+            self.noteDemoted()
             log.emit(
                 .roleDemoted,
                 level: .notice,
@@ -161,26 +161,34 @@ extension NodeLoop {
             )
         case .disarmed: log.emit(.peerDisarmed, level: .notice)
         case .heartbeatRejected:
-            self.shell.metrics.count("heartbeats_rejected_total", labels: #"reason="stale""#)
+            self.shell.metrics.count(.heartbeatsRejected, "stale")
             let isStream = self.lateHeartbeats.note(at: self.shell.now)
             log.emit(
                 .heartbeatRejected,
                 level: isStream ? .warning : .info,
                 isStream
                     ? "late or repeated, again and again: a copy of this node, or somebody who replays"
-                    : "late: said before the nodes knew each other's last start"
+                    : "late: said before the nodes knew each other's last start",
+                ["reason": "stale"]
             )
         case .stalePrimarySeen(let epoch):
             log.emit(.stalePrimarySeen, level: .warning, "", ["stale epoch": "\(epoch)"])
         case .refusedEpoch(let epoch):
-            log.emit(.peerRejected, level: .error, "an epoch that cannot be", ["epoch": "\(epoch)"])
+            log.emit(
+                .peerRejected,
+                level: .error,
+                "",
+                ["reason": "an epoch that cannot be", "claimed epoch": "\(epoch)"]
+            )
         case .switchoverStarted:
             self.switchoverBegan = self.shell.now
             log.emit(.switchoverStart)
-        case .switchoverAborted: log.emit(.switchoverAborted, level: .warning)
+        case .switchoverAborted:
+            self.switchoverBegan = nil
+            log.emit(.switchoverAborted, level: .warning)
         case .inDoubt: log.emit(.switchoverInDoubt, level: .warning)
         case .divergence(let fork):
-            self.shell.metrics.count("divergences_total")
+            self.shell.metrics.count(.divergences)
             log.emit(
                 .divergenceDetected,
                 level: .warning,
@@ -197,7 +205,7 @@ extension NodeLoop {
     }
 
     private func tookOver(_ epoch: Epoch, _ cause: EpochCause) {
-        self.shell.metrics.count("failovers_total", labels: #"cause="\#(cause.rawValue)""#)
+        self.noteTakenOver(epoch, cause)
         self.shell.log.emit(
             .rolePromoted,
             level: .notice,

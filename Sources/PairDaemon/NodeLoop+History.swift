@@ -16,10 +16,17 @@ extension NodeLoop {
         call.finish(.done, "", EventList(events: self.shell.log.recent))
     }
 
+    /// The configuration was read again: what the machine itself knows of it follows.
+    func takeConfiguration() {
+        self.failover?.configuration.hasReach = !self.shell.configuration.failover.reach.isEmpty
+    }
+
     /// Evidence of not being the isolated one.
     func probeReach() {
         let shell = self.shell
         let addresses = shell.configuration.failover.reach.map { (host: $0.host, port: $0.port) }
+        // Taken away since the machine asked: nobody is asked, so nothing is to be concluded.
+        guard !addresses.isEmpty else { return shell.post(.reachProbed(answered: true)) }
         self.beside { shell.post(.reachProbed(answered: Reachability.anyAnswers(addresses))) }
     }
 }

@@ -61,7 +61,8 @@ extension NodeLoop {
                 vault: shell.vault,
                 epoch: epoch,
                 pageSize: pageSize,
-                copyRate: shell.configuration.maxRate,
+                copyRate: { shell.configuration.maxRate },
+                shipped: { shell.metrics.count(.shippedBytes, by: UInt64($0)) },
                 archives: shell.archives
             ),
             connection: connection,
@@ -175,7 +176,9 @@ extension NodeLoop {
             report: { report in
                 withExtendedLifetime(marker) {}
                 switch report {
-                case .applied(let position): shell.figures.update { $0.position = position }
+                case .applied(let position, let transactions):
+                    shell.figures.update { $0.position = position }
+                    shell.metrics.count(.appliedTransactions, by: transactions)
                 case .tick(let position):
                     let now = shell.now
                     shell.figures.update {

@@ -31,7 +31,7 @@ extension NodeLoop {
         case .control:
             guard self.controlLink == connection else { return }
             self.controlLink = nil
-            self.shell.log.emit(.peerDown, level: .warning, reason)
+            self.shell.log.emit(.peerDown, level: .warning, "", ["reason": reason])
             self.endForwards("the connection to the peer was lost: \(reason)")
         case .heartbeat:
             if self.heartbeatLink == connection { self.heartbeatLink = nil }
@@ -40,7 +40,7 @@ extension NodeLoop {
             self.logLink = nil
             self.logLinkLostAt = self.shell.now
             self.endLog()
-            self.shell.log.emit(.replLost, level: .warning, reason)
+            self.shell.log.emit(.replLost, level: .warning, "", ["reason": reason])
             self.tell(.logInterrupted)
         case .pair: break
         }
@@ -67,9 +67,10 @@ extension NodeLoop {
         self.shell.figures.update { $0.lastHeard = now }
     }
 
-    func reportRefusal(of source: String, _ reason: String) {
-        self.shell.metrics.count("connections_rejected_total", labels: #"listener="replication""#)
-        self.shell.log.emit(.peerRejected, level: .warning, reason, ["source": source])
+    /// Signed words of the peer are not believed.
+    func reportRejected(_ reason: String) {
+        self.shell.metrics.count(.heartbeatsRejected, reason)
+        self.shell.log.emit(.heartbeatRejected, level: .warning, "", ["reason": reason])
     }
 
     /// Only said, never acted on: the trust of this node is its own operator's to end.
@@ -103,7 +104,7 @@ extension NodeLoop {
                     lineage: record.lineage,
                     position: self.position,
                     content: self.content,
-                    longestWriteHold: .zero,
+                    longestWriteHold: self.stopwatches.writeHold.longest,
                     policy: record.policy,
                     reasons: self.troubles
                 )
@@ -134,8 +135,8 @@ extension NodeLoop {
             self.shell.log.emit(
                 .peerRejected,
                 level: .warning,
-                "a presence names another node",
-                ["node": "\(presence.node)"]
+                "",
+                ["reason": "a presence names another node", "node": "\(presence.node)"]
             )
             return
         }

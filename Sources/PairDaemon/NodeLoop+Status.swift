@@ -148,7 +148,7 @@ extension NodeLoop {
             let data = try encoder.encode(self.report)
             self.shell.view.show(statusJSON: String(decoding: data, as: UTF8.self))
         } catch {
-            self.shell.log.emit(.storageError, level: .error, "the status: \(error)")
+            self.shell.report(error, during: .state)
         }
     }
 
@@ -230,7 +230,7 @@ extension NodeLoop {
             right: record.role == .primary ? record.right : nil,
             position: self.position,
             bootID: Hex.string(self.shell.bootID),
-            longestWriteHold: nil
+            longestWriteHold: self.attachment == nil ? nil : self.stopwatches.writeHold.longest
         )
     }
 

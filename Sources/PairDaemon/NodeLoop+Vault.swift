@@ -48,7 +48,7 @@ extension NodeLoop {
             self.attachTrouble = reason
             self.vault = .waiting(mode, nextTry: self.shell.now + .seconds(1), reason: reason)
             if oldReason != reason {
-                self.shell.log.emit(.storageError, level: .error, reason)
+                self.shell.report(error, during: .vault)
             }
             self.failWaitingForVault(reason)
         }
@@ -89,7 +89,7 @@ extension NodeLoop {
                 try self.openGate(under: self.record.epoch)
                 self.startSource()
             } catch {
-                self.shell.log.emit(.storageError, level: .critical, "\(error)")
+                self.shell.report(error, during: .gate, level: .critical)
             }
             self.reportGap(attachment)
         }
@@ -109,7 +109,7 @@ extension NodeLoop {
             try self.recapture(under: record.epoch)
             return try self.shell.vault.captureNow(timeout: .seconds(60))
         } catch {
-            self.shell.log.emit(.storageError, level: .critical, "\(error)")
+            self.shell.report(error, during: .vault, level: .critical)
             return nil
         }
     }
@@ -198,10 +198,7 @@ extension NodeLoop {
         let vault = self.shell.vault
         if self.captureEpoch != epoch { try self.recapture(under: epoch) }
         try vault.openGate()
-        if let began = self.switchoverBegan {
-            self.lastPause = self.shell.now - began
-            self.switchoverBegan = nil
-        }
+        self.noteGateOpened()
     }
 
     /// Captures under this epoch from where the vault stands, without the marker; layer 1 stays as it
@@ -256,7 +253,11 @@ extension NodeLoop {
                     $0.durable.append(last, byteCount: segment.bytes.count, at: now)
                     $0.applied.append(last, byteCount: segment.bytes.count, at: now)
                 }
-                shell.metrics.count("captured_bytes_total", by: UInt64(segment.bytes.count))
+                shell.metrics.count(.capturedBytes, by: UInt64(segment.bytes.count))
+                if segment.position != nil {
+                    let count = last.distance(from: segment.header.first) + 1
+                    shell.metrics.count(.capturedTransactions, by: count)
+                }
                 shell.router.source?.deliver(segment)
             },
             report: { shell.post(.capture($0)) }
@@ -267,6 +268,7 @@ extension NodeLoop {
 
     /// Asks for layer 1, waiting for the transaction that holds it; answered by `gateTaken`.
     func closeGate() {
+        self.noteGateClosing()
         self.gateToken += 1
         let token = self.gateToken
         let shell = self.shell
@@ -300,7 +302,7 @@ extension NodeLoop {
                 do {
                     try self.shell.vault.openGate()
                 } catch {
-                    self.shell.log.emit(.storageError, level: .critical, "\(error)")
+                    self.shell.report(error, during: .gate, level: .critical)
                 }
             }
             return
@@ -312,7 +314,7 @@ extension NodeLoop {
                 .gateClosed(here.map { self.normalized($0) } ?? self.failover?.position ?? .start)
             )
         case .failure(let error):
-            self.shell.log.emit(.storageError, level: .critical, "the gate: \(error)")
+            self.shell.report(error, during: .gate, level: .critical)
             self.tell(.storageFailed)
         }
     }
@@ -346,7 +348,11 @@ extension NodeLoop {
         switch event {
         case .stopped(let error):
             let isReplaced = if case .replaced = error { true } else { false }
-            log.emit(isReplaced ? .vaultReplaced : .storageError, level: .critical, "\(error)")
+            if isReplaced {
+                log.emit(.vaultReplaced, level: .critical, "\(error)")
+            } else {
+                self.shell.report(error, during: .vault, level: .critical)
+            }
             // Nothing more is shipped from this attachment; the next one finds what can be proven.
             self.stopLog()
             self.captureEpoch = nil
@@ -360,14 +366,10 @@ extension NodeLoop {
                 ["after": "\(after)"]
             )
         case .logFailed(let error):
-            self.shell.metrics.count("storage_errors_total", labels: #"op="log""#)
-            log.emit(.storageError, level: .error, "\(error)")
-        case .sampleFailed(let error):
-            self.shell.metrics.count("storage_errors_total", labels: #"op="sample""#)
-            log.emit(.storageError, level: .error, "\(error)")
+            self.shell.report(error, during: .log)
+        case .sampleFailed(let error): self.shell.report(error, during: .sample)
         case .checkpointFailed(let error):
-            self.shell.metrics.count("storage_errors_total", labels: #"op="checkpoint""#)
-            log.emit(.storageError, level: .error, "\(error)")
+            self.shell.report(error, during: .checkpoint)
         case .walPinned(let frames):
             log.emit(
                 .storageError,

@@ -93,6 +93,7 @@ extension NodeLoop {
         let isSound = peer.integrity == nil || peer.integrity == "ok"
         let isEqual = different.isEmpty && peerDigest == own.digest && isSound
         let at = WallTime(secondsSince1970: WallClock.seconds)
+        self.shell.view.show(verifiedAt: WallClock.seconds)
         self.lastVerification = VerificationOutcome(
             at: at,
             differences: isEqual ? 0 : UInt64(max(1, different.count))
@@ -112,7 +113,7 @@ extension NodeLoop {
             self.shell.log.emit(.vaultVerified, "", ["at": "\(peer.position)"])
             verification.call.finish(.done, "", report)
         } else {
-            self.shell.metrics.count("vault_verify_failures_total")
+            self.shell.metrics.count(.verifyFailures)
             self.shell.log.emit(
                 .vaultVerifyFailed,
                 level: .error,

@@ -69,6 +69,7 @@ final class NodeLoop {
     var trimmedAt: Instant?
     var switchoverBegan: Instant?
     var lastPause: Duration?
+    var stopwatches = Stopwatches()
 
     /// What is known of the vault.
     enum VaultStanding {
@@ -105,15 +106,13 @@ final class NodeLoop {
         case .operatorRequest(let call): self.carryOut(call)
         case .linkUp(let connection): self.linkUp(connection)
         case .linkDown(let connection, let reason): self.linkDown(connection, reason)
-        case .linkRefused(let source, let reason): self.reportRefusal(of: source, reason)
         case .linkDistrusted: self.reportDistrust()
+        case .reconfigured: self.takeConfiguration()
         case .heard(let message): self.hear(message)
         case .spoken(let message): self.hear(message)
-        case .heartbeatRejected(let reason):
-            self.shell.metrics.count("heartbeats_rejected_total", labels: #"reason="\#(reason)""#)
-            self.shell.log.emit(.heartbeatRejected, level: .warning, reason)
+        case .heartbeatRejected(let reason): self.reportRejected(reason)
         case .garbled(let reason):
-            self.shell.log.emit(.peerRejected, level: .warning, reason)
+            self.shell.log.emit(.peerRejected, level: .warning, "", ["reason": reason])
             self.controlLink?.close()
         case .attached(let result): self.finishAttaching(result)
         case .gateTaken(let token, let result): self.gateTaken(token, result)
@@ -133,7 +132,6 @@ final class NodeLoop {
 
     /// Takes the place that the record says, before anything is said to anybody.
     private func begin() {
-        self.shell.applyPeer()
         self.refreshTails()
         let record = self.record
         switch Failover.gateAtStart(of: record) {
@@ -190,6 +188,8 @@ final class NodeLoop {
             }
         }
         self.trimLog(now)
+        self.lookAtWriter(now)
+        self.reportCopy()
         self.askThoseUnheard()
         self.answerThoseWhoWait()
         if self.shell.configuration.healthDetail { self.showStatus() }
@@ -209,6 +209,7 @@ final class NodeLoop {
                 "\(before.rawValue) → \(after.rawValue)",
                 ["cause": "\(event.name)"]
             )
+            self.reportEntered(after, because: event)
             self.sayPresence()
         }
     }
@@ -257,7 +258,7 @@ final class NodeLoop {
             do {
                 try shell.vault.log.trim()
             } catch {
-                shell.log.emit(.storageError, level: .error, "\(error)")
+                shell.report(error, during: .log)
             }
         }
     }
@@ -267,7 +268,7 @@ final class NodeLoop {
             try self.shell.gateFiles?.show(gate)
             self.shell.gateFilesShown = true
         } catch {
-            self.shell.log.emit(.storageError, level: .error, "\(error)")
+            self.shell.report(error, during: .state)
         }
     }
 

@@ -31,6 +31,8 @@ final class NodeShell: Sendable {
     private let source: Configuration.Source
     private let level: LogLevel
     private let start = ContinuousClock.now
+    /// When this process started, in seconds since 1970.
+    let startedWallSeconds = WallClock.seconds
     private let shown = Mutex(false)
     private let locks = Mutex<[StateLock]>([])
     private let lost = Atomic<Int>(0)
@@ -79,7 +81,11 @@ final class NodeShell: Sendable {
             var taken = read.reloaded(over: old)
             taken.failover.timeout = old.failover.timeout
             self.running.withLock { $0 = taken }
-            self.level.set(Logger.Level(rawValue: taken.log.level.rawValue) ?? .info)
+            self.level.set(
+                Logger.Level(rawValue: taken.log.level.rawValue) ?? .info,
+                LogFormat(rawValue: taken.log.format.rawValue) ?? .auto
+            )
+            self.post(.reconfigured)
             var kept = read.keysNeedingRestart(comparedWith: old)
             if read.failover.timeout != old.failover.timeout { kept.append("failover.timeout") }
             self.log.emit(
@@ -142,7 +148,7 @@ final class NodeShell: Sendable {
     func post(_ event: NodeEvent) {
         if case .dropped = self.events.yield(event) {
             let count = self.lost.add(1, ordering: .relaxed).newValue
-            self.metrics.count("events_lost_total")
+            self.metrics.count(.eventsLost)
             if count == 1 {
                 self.log.emit(.storageError, level: .error, "the node's queue is full")
             }
@@ -166,6 +172,8 @@ final class NodeView: Sendable {
         var isPeerUp = false
         var statusJSON: String?
         var tailCount = 0
+        var verifiedAt: Int64 = 0
+        var longestWriteHold = Duration.zero
     }
 
     private let inner = Mutex(State())
@@ -189,6 +197,17 @@ final class NodeView: Sendable {
     var tailCount: Int { self.inner.withLock { $0.tailCount } }
 
     func show(tailCount: Int) { self.inner.withLock { $0.tailCount = tailCount } }
+
+    /// When the last verify ended, in seconds since 1970; 0 for none since the start.
+    var verifiedAt: Int64 { self.inner.withLock { $0.verifiedAt } }
+
+    func show(verifiedAt: Int64) { self.inner.withLock { $0.verifiedAt = verifiedAt } }
+
+    var longestWriteHold: Duration { self.inner.withLock { $0.longestWriteHold } }
+
+    func show(longestWriteHold: Duration) {
+        self.inner.withLock { $0.longestWriteHold = longestWriteHold }
+    }
 
     /// The status report as JSON, as of the last tick.
     var statusJSON: String? { self.inner.withLock { $0.statusJSON } }

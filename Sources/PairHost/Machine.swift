@@ -30,16 +30,39 @@ package enum Machine {
         getgrnam(name).map { $0.pointee.gr_gid }
     }
 
-    /// Resident memory and processor time of this process.
-    package static func usage() -> (residentBytes: Int, processorTime: Duration) {
+    /// What this process uses.
+    package struct Usage: Sendable {
+        package var residentBytes: Int
+        package var virtualBytes: Int
+        package var openDescriptors: Int
+        package var processorTime: Duration
+    }
+
+    package static func usage() -> Usage {
         var usage = rusage()
         _ = getrusage(RUSAGE_SELF.rawValue, &usage)
         let micros =
             Int64(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1_000_000
             + Int64(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)
+        // proc_pid_statm(5): the size and the resident part, in pages.
         let fields = self.firstLine(of: "/proc/self/statm").split(separator: " ")
-        let pages = fields.count > 1 ? Int(fields[1]) ?? 0 : 0
-        return (pages * Int(sysconf(Int32(_SC_PAGESIZE))), .microseconds(micros))
+        let pages = fields.prefix(2).map { Int($0) ?? 0 }
+        let pageBytes = Int(sysconf(Int32(_SC_PAGESIZE)))
+        return Usage(
+            residentBytes: (pages.last ?? 0) * pageBytes,
+            virtualBytes: (pages.first ?? 0) * pageBytes,
+            openDescriptors: self.openDescriptors,
+            processorTime: .microseconds(micros)
+        )
+    }
+
+    private static var openDescriptors: Int {
+        guard let folder = opendir("/proc/self/fd") else { return 0 }
+        defer { closedir(folder) }
+        var count = 0
+        while readdir(folder) != nil { count += 1 }
+        // Not the two names of folders, nor the descriptor of this look.
+        return max(0, count - 3)
     }
 
     /// The size of a file, looked up by its path; 0 when there is none.

@@ -26,7 +26,7 @@ package struct AdmissionControl {
         package init() {}
     }
 
-    package enum Refusal: String, Error, Hashable, Sendable {
+    package enum Refusal: String, Error, Hashable, Sendable, CaseIterable {
         case tooManyHandshakes = "too_many_handshakes"
         case tooManyFromSource = "too_many_from_source"
         case tooOften = "too_often"

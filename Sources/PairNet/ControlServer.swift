@@ -67,24 +67,28 @@ package final class ControlServer: Sendable {
     private let limits: Limits
     private let group: any EventLoopGroup
     private let handle: @Sendable (ControlExchange) -> Void
+    private let reject: @Sendable () -> Void
 
     /// - Parameter handle: Told every request, on an event loop that it must not block.
+    /// - Parameter reject: Told of every connection that is one too many.
     package init(
         path: String,
         on group: any EventLoopGroup,
         limits: Limits = Limits(),
-        handling handle: @escaping @Sendable (ControlExchange) -> Void
+        handling handle: @escaping @Sendable (ControlExchange) -> Void,
+        rejecting reject: @escaping @Sendable () -> Void = {}
     ) {
         self.path = path
         self.group = group
         self.limits = limits
         self.handle = handle
+        self.reject = reject
     }
 
     /// Makes the socket and answers from now on.
     ///
-    /// - Parameter owningGroup: Who may connect besides root and this process's user; `nil` leaves
-    ///   the group that the folder gives.
+    /// - Parameter owningGroup: Who may connect besides root and this process's user; `nil` for
+    ///   nobody.
     /// - Returns: The channel to close in the end. The socket's file stays: to remove it could hit
     ///   the file of a daemon that has just started, and nobody answering there says enough.
     package func start(owningGroup: UInt32? = nil) async throws -> any Channel {
@@ -94,7 +98,10 @@ package final class ControlServer: Sendable {
         return try await ServerBootstrap(group: eventLoop)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard counter.enter() else { throw ChannelError.operationUnsupported }
+                    guard counter.enter() else {
+                        self.reject()
+                        throw ChannelError.operationUnsupported
+                    }
                     channel.closeFuture.whenComplete { _ in counter.leave() }
                     try channel.pipeline.syncOperations.addHandlers([
                         LineDecoder(limit: self.limits.requestByteCount),

@@ -59,7 +59,8 @@ extension OpeningFailure: CustomStringConvertible {
 ///
 /// Sits behind TLS and the envelopes. The dialler speaks as soon as TLS has proved the other side;
 /// the other answers. `completion` is called exactly once; with a success it has to add the handler
-/// that understands the purpose, before the next envelope is passed on.
+/// that understands the purpose, before the next envelope is passed on. `handshake` is called before
+/// that, at most once.
 final class OpeningHandler: ChannelInboundHandler {
     typealias InboundIn = Envelope
     typealias InboundOut = Envelope
@@ -85,6 +86,7 @@ final class OpeningHandler: ChannelInboundHandler {
     private let side: Side
     private let timeout: TimeAmount
     private let decoder: EnvelopeDecoder
+    private let handshake: (HandshakeResult) -> Void
     private var completion: ((Result<Introduction, OpeningFailure>, ChannelHandlerContext) -> Void)?
     private var state = State.waitingForTLS
 
@@ -92,11 +94,13 @@ final class OpeningHandler: ChannelInboundHandler {
         side: Side,
         timeout: TimeAmount,
         decoder: EnvelopeDecoder,
+        handshake: @escaping (HandshakeResult) -> Void = { _ in },
         completion: @escaping (Result<Introduction, OpeningFailure>, ChannelHandlerContext) -> Void
     ) {
         self.side = side
         self.timeout = timeout
         self.decoder = decoder
+        self.handshake = handshake
         self.completion = completion
     }
 
@@ -108,6 +112,7 @@ final class OpeningHandler: ChannelInboundHandler {
                 handler.fail(.timedOut, context: context)
             }
             self.state = .waitingForOpening(peer, timeout: timeout)
+            self.handshake(.done)
         }
         context.fireUserInboundEventTriggered(event)
     }
@@ -229,7 +234,8 @@ final class OpeningHandler: ChannelInboundHandler {
         switch self.state {
         case .introduced, .failed: return
         case .waitingForOpening(_, let timeout): timeout.cancel()
-        case .waitingForTLS: break
+        case .waitingForTLS:
+            if case .tls(let error) = failure { self.handshake(HandshakeResult(error)) }
         }
         self.state = .failed
         self.complete(.failure(failure), context: context)

@@ -100,7 +100,8 @@ extension PeerLink {
                     let opening = OpeningHandler(
                         side: .dialler(own),
                         timeout: TimeAmount(timing.firstMessage),
-                        decoder: decoder
+                        decoder: decoder,
+                        handshake: self.observer.handshake
                     ) { result, context in
                         self.dialled(
                             result,

@@ -29,7 +29,8 @@ extension PeerLink {
         let opening = OpeningHandler(
             side: .accepter { opening, peer in self.answer(opening, from: peer) },
             timeout: TimeAmount(timing.firstMessage),
-            decoder: decoder
+            decoder: decoder,
+            handshake: self.observer.handshake
         ) { result, context in
             self.leaveDoor(context.channel)
             switch result {

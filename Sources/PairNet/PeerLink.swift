@@ -89,6 +89,8 @@ package final class PeerLink: Sendable {
         package var refused: @Sendable (_ source: String, ConnectionRefusal) -> Void
         /// This node knocked and was not let in, or nobody answered.
         package var dialFailed: @Sendable (ConnectionPurpose, PeerAddress, OpeningFailure) -> Void
+        /// A TLS handshake has ended, on a connection of either direction.
+        package var handshake: @Sendable (HandshakeResult) -> Void
         /// A connection that had no room has room again.
         package var writable: @Sendable (PeerConnection) -> Void
 
@@ -100,6 +102,7 @@ package final class PeerLink: Sendable {
             dialFailed:
                 @escaping @Sendable (ConnectionPurpose, PeerAddress, OpeningFailure) -> Void =
                 { _, _, _ in },
+            handshake: @escaping @Sendable (HandshakeResult) -> Void = { _ in },
             writable: @escaping @Sendable (PeerConnection) -> Void = { _ in }
         ) {
             self.connected = connected
@@ -107,6 +110,7 @@ package final class PeerLink: Sendable {
             self.disconnected = disconnected
             self.refused = refused
             self.dialFailed = dialFailed
+            self.handshake = handshake
             self.writable = writable
         }
     }
@@ -272,6 +276,18 @@ extension PeerLink.ConnectionRefusal: CustomStringConvertible {
         case .admission(.tooManyFromSource): "too many handshakes in progress from this source"
         case .admission(.tooOften): "too many connections from this source"
         case .opening(let failure): "\(failure)"
+        }
+    }
+}
+
+extension PeerLink.ConnectionRefusal {
+    /// One word of few, for counting.
+    package var word: String {
+        switch self {
+        case .admission(let refusal): refusal.rawValue
+        case .opening(.tls(.refusedKey)): "key"
+        case .opening(.tls): "tls"
+        case .opening: "opening"
         }
     }
 }

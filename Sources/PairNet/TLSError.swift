@@ -54,3 +54,29 @@ extension TLSError: CustomStringConvertible {
         }
     }
 }
+
+/// How a TLS handshake ended on this side.
+///
+/// The dialler's is over before the other side has judged its key: a refusal then comes later, and
+/// ends the connection.
+package enum HandshakeResult: String, Hashable, Sendable, CaseIterable {
+    case done
+    /// The key that was proved is not welcome here.
+    case keyRefused = "key_refused"
+    /// The other side does not accept this node's key.
+    case refusedThere = "refused_there"
+    case timedOut = "timed_out"
+    case failed
+
+    init(_ error: TLSError) {
+        self =
+            switch error {
+            case .refusedKey: .keyRefused
+            case .keyRefusedThere: .refusedThere
+            case .handshakeTimedOut: .timedOut
+            case .handshakeFailed, .closedDuringHandshake, .wrongApplicationProtocol, .recordFailed,
+                .truncated, .notEstablished:
+                .failed
+            }
+    }
+}

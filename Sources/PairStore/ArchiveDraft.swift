@@ -82,7 +82,7 @@ struct ArchiveDraft: Sendable {
     }
 
     private mutating func closeFile() throws(SystemFailure) {
-        guard fsync(self.descriptor) == 0 else { throw SystemFailure("fsync", self.path) }
+        guard SyncTimes.sync(self.descriptor) == 0 else { throw SystemFailure("fsync", self.path) }
         close(self.descriptor)
         self.descriptor = -1
     }

@@ -41,7 +41,7 @@ enum DurableFile {
         guard descriptor >= 0 else { throw SystemFailure("creation", temporary) }
         do throws(SystemFailure) {
             try self.write(bytes[...], to: descriptor, at: 0, path: temporary)
-            guard fsync(descriptor) == 0 else { throw SystemFailure("fsync", temporary) }
+            guard SyncTimes.sync(descriptor) == 0 else { throw SystemFailure("fsync", temporary) }
         } catch {
             close(descriptor)
             throw error
@@ -73,7 +73,7 @@ enum DurableFile {
         let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SystemFailure("opening", folder) }
         defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw SystemFailure("fsync", folder) }
+        guard SyncTimes.sync(descriptor) == 0 else { throw SystemFailure("fsync", folder) }
     }
 
     static func folder(of path: String) -> String {

@@ -102,7 +102,7 @@ final class SeedSink: CopySink {
             guard ftruncate(state.descriptor, off_t(byteCount)) == 0 else {
                 throw .system(errno: errno, call: "ftruncate", path: self.path + ".seed")
             }
-            guard fsync(state.descriptor) == 0 else {
+            guard SyncTimes.sync(state.descriptor) == 0 else {
                 throw .system(errno: errno, call: "fsync", path: self.path + ".seed")
             }
         }

@@ -225,7 +225,9 @@ package final class SegmentStore: Sendable {
 
     func sync(_ state: inout State) throws(SystemFailure) {
         guard state.descriptor >= 0, let file = state.files.last else { return }
-        guard fdatasync(state.descriptor) == 0 else { throw SystemFailure("fdatasync", file.path) }
+        guard SyncTimes.syncData(state.descriptor) == 0 else {
+            throw SystemFailure("fdatasync", file.path)
+        }
         guard state.hasUnsyncedName else { return }
         try DurableFile.syncFolder(of: file.path)
         state.hasUnsyncedName = false

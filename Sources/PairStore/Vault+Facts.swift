@@ -1,5 +1,6 @@
 import CSQLite
 import Dispatch
+import Glibc
 package import PairCore
 import Synchronization
 
@@ -32,6 +33,15 @@ extension Vault {
             default: return .unusable("\(error)")
             }
         }
+    }
+
+    /// The process that holds SQLite's write lock at this moment; `nil` for none, and while the lock
+    /// is ours.
+    package func writer() throws(VaultError) -> LockHolder? {
+        guard let vault = self.state.withLock({ $0.vault }),
+            let holder = try vault.files.holder(of: .write, .exclusive), holder.pid != getpid()
+        else { return nil }
+        return holder
     }
 
     /// SQLite's own check of the whole vault: "ok", or what it found first.

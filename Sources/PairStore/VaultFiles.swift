@@ -160,7 +160,7 @@ package struct VaultFiles: Sendable {
     ///
     /// After a failure nothing about its content is known.
     package func syncWAL() throws(VaultError) {
-        guard fdatasync(self.wal) == 0 else {
+        guard SyncTimes.syncData(self.wal) == 0 else {
             throw .system(errno: errno, call: "fdatasync", path: self.walPath)
         }
     }

@@ -13,6 +13,7 @@ final class LinkedNode: Sendable {
         case disconnected(PeerConnection, PeerLink.DisconnectReason)
         case refused(PeerLink.ConnectionRefusal)
         case dialFailed(ConnectionPurpose, PeerAddress, OpeningFailure)
+        case handshake(HandshakeResult)
         case writable(PeerConnection)
     }
 
@@ -62,6 +63,7 @@ final class LinkedNode: Sendable {
                 disconnected: { record(.disconnected($0, $1)) },
                 refused: { record(.refused($1)) },
                 dialFailed: { record(.dialFailed($0, $1, $2)) },
+                handshake: { record(.handshake($0)) },
                 writable: { record(.writable($0)) }
             )
         )
@@ -97,7 +99,7 @@ final class LinkedNode: Sendable {
             switch event {
             case .connected(let connection): open[connection.purpose] = connection
             case .disconnected(let connection, _): open[connection.purpose] = nil
-            case .message, .refused, .dialFailed, .writable: break
+            case .message, .refused, .dialFailed, .handshake, .writable: break
             }
         }
         return open

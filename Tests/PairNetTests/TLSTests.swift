@@ -77,6 +77,28 @@ struct TLSTests {
         }
     }
 
+    @Test func `says how every handshake ended, once`() async throws {
+        try await withPair(oneDials: false) { zero, one in
+            try await zero.connections()
+            try await one.connections()
+            func results(_ node: LinkedNode) -> [HandshakeResult] {
+                node.events.events.compactMap { event in
+                    if case .handshake(let result) = event { result } else { nil }
+                }
+            }
+            #expect(results(zero) == [.done, .done, .done])
+            #expect(results(one) == [.done, .done, .done])
+
+            let stranger = try await RawPeer(connectingTo: one.port, as: Identity.ephemeral())
+            _ = try await one.events.first("a refusal") { event in
+                if case .refused(let refusal) = event { refusal } else { nil }
+            }
+
+            #expect(results(one) == [.done, .done, .done, .keyRefused])
+            stranger.close()
+        }
+    }
+
     @Test func `refuses the right key without our protocol`() async throws {
         let folder = FileManager.default.temporaryDirectory
             .appending(path: "pair-tls-\(UUID().uuidString)")
