@@ -1,5 +1,14 @@
 /// CRC-32C (Castagnoli; RFC 3720, appendix B.4), eight bytes at a time.
 package enum CRC32C {
+    /// Computes the same with an instruction of the processor; what covers nothing continues 0.
+    package typealias Accelerated = @convention(c) (UInt32, UnsafeRawPointer?, Int) -> UInt32
+
+    /// Set once, by who may know the processor; `nil` leaves it to the tables.
+    ///
+    /// One word, and both of its values lead to the same checksums: a thread that reads the old one
+    /// only takes longer.
+    package nonisolated(unsafe) static var accelerated: Accelerated?
+
     /// Eight tables of 256 words, one after the other ("slicing by 8").
     private static let tables: [UInt32] = {
         var tables = [UInt32](repeating: 0, count: 8 * 256)
@@ -17,6 +26,15 @@ package enum CRC32C {
 
     /// The checksum of `bytes`, or of what `previous` covered and then `bytes`.
     package static func checksum(
+        _ bytes: UnsafeRawBufferPointer,
+        continuing previous: UInt32 = 0
+    ) -> UInt32 {
+        if let accelerated { return accelerated(previous, bytes.baseAddress, bytes.count) }
+        return self.byTables(bytes, continuing: previous)
+    }
+
+    /// The same, without the processor's help.
+    package static func byTables(
         _ bytes: UnsafeRawBufferPointer,
         continuing previous: UInt32 = 0
     ) -> UInt32 {

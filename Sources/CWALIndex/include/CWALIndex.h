@@ -5,6 +5,7 @@
  * integers are in the machine's byte order. Header-only: no state, no allocation. */
 #pragma once
 #include <stdint.h>
+#include "Checksum.h"
 #include "FileBirth.h"
 #include "FileSystemType.h"
 
