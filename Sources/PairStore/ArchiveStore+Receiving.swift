@@ -15,7 +15,8 @@ extension ArchiveStore {
     /// what has come.
     ///
     /// - Parameter isLast: nothing of the archive follows; only ever true of the manifest.
-    /// - Returns: the tail once the archive is whole and durable here, at once when it was before.
+    /// - Returns: the tail once the archive is whole and durable here, for the first piece when it was
+    ///   before; only ever once.
     /// - Throws: `.badName`, `.outOfOrder`, `.tooLong`, `.damaged` for what the peer got wrong;
     ///   `.noSpace`, `.system` for what is wrong here.
     package func receive(
@@ -28,7 +29,10 @@ extension ArchiveStore {
         try Self.check(id)
         let file = try Self.file(name)
         return try self.reception.withLock { reception throws(ArchiveError) in
-            if reception?.id != id, let tail = try self.wholeTail(id) { return tail }
+            if reception?.id != id, let tail = try self.wholeTail(id) {
+                // Of what is here already the first piece says so; the others are on their way.
+                return file == .image && offset == 0 ? tail : nil
+            }
             do throws(ArchiveError) {
                 if file == .image, offset == 0 { try self.begin(id, &reception) }
                 return try self.take(id, file, offset, bytes, isLast: isLast, &reception)
