@@ -83,6 +83,7 @@ final class SeedSink: CopySink {
     }
 
     func finish(at position: Position) throws(VaultError) {
+        var written: PageMap?
         try self.exclusively { state throws(VaultError) in
             let pageCount = state.history.pageCount
             guard state.history.ends(at: position), pageCount > 0 else {
@@ -98,6 +99,7 @@ final class SeedSink: CopySink {
                     found: pages.digest
                 )
             }
+            written = pages
             let byteCount = Int(pageCount) * self.pageSize.byteCount
             guard ftruncate(state.descriptor, off_t(byteCount)) == 0 else {
                 throw .system(errno: errno, call: "ftruncate", path: self.path + ".seed")
@@ -111,7 +113,7 @@ final class SeedSink: CopySink {
             if let state { close(state.descriptor) }
             state = nil
         }
-        _ = try self.vault.attach(.closed(marked: true))
+        _ = try self.vault.attach(.closed(marked: true), written: written)
         try self.vault.beginApplying(after: position)
     }
 

@@ -58,6 +58,7 @@ package final class Vault: Sendable {
     /// Opens the log; the vault itself is not touched before ``attach(_:timeout:)``.
     package init(_ configuration: Configuration) throws(VaultError) {
         self.configuration = configuration
+        HardwareChecksum.install()
         do throws(SegmentStoreError) {
             self.log = try SegmentStore(
                 directory: configuration.logDirectory,
@@ -109,6 +110,17 @@ package final class Vault: Sendable {
         _ mode: AttachMode,
         timeout: Duration = .seconds(10)
     ) throws(VaultError) -> Attachment {
+        try self.attach(mode, timeout: timeout, written: nil)
+    }
+
+    /// Takes a vault into custody that has just been written here.
+    ///
+    /// - Parameter pages: of the bare file; read again only if anybody has written to it since.
+    func attach(
+        _ mode: AttachMode,
+        timeout: Duration = .seconds(10),
+        written pages: PageMap?
+    ) throws(VaultError) -> Attachment {
         self.detach()
         let finding = try Preflight.run(self.configuration.path, busyTimeout: timeout)
         let files = try VaultFiles.opened(self.configuration.path)
@@ -121,7 +133,7 @@ package final class Vault: Sendable {
             try vault.takeCustody(atMost: timeout)
             try files.checkIdentity()
             if case .closed = mode { try vault.gate.close(atMost: timeout) }
-            let (rest, wasMarked) = try self.survey(vault, mode, timeout)
+            let (rest, wasMarked) = try self.survey(vault, mode, timeout, written: pages)
             return try self.conclude(vault, finding, mode, rest, wasMarked: wasMarked)
         } catch {
             try vault.releaseCustody()
@@ -147,7 +159,8 @@ package final class Vault: Sendable {
     private func survey(
         _ vault: AttachedVault,
         _ mode: AttachMode,
-        _ timeout: Duration
+        _ timeout: Duration,
+        written known: PageMap?
     ) throws(VaultError) -> (Rest, wasMarked: Bool) {
         // What the application has committed without us may be in the WAL alone.
         _ = try vault.tryGuard()
@@ -170,7 +183,10 @@ package final class Vault: Sendable {
             pageSize: vault.pageSize
         )
         defer { snapshot.end() }
-        return (Rest(pages: try snapshot.scan().pages, header: snapshot.header), wasMarked)
+        let isUntouched =
+            snapshot.header.maxFrame == 0 && snapshot.pageCount == known?.pageCount && wasMarked
+        let pages = if isUntouched, let known { known } else { try snapshot.scan().pages }
+        return (Rest(pages: pages, header: snapshot.header), wasMarked)
     }
 
     /// Looks for the state that was found in the log.
