@@ -23,7 +23,7 @@ extension NodeShell {
             Metrics.Sample(.buildInfo, Release.version, value: 1),
             Metrics.Sample(.gateOpen, value: self.health == .primary ? 1 : 0),
             Metrics.Sample(.guardUp, value: 0),
-            Metrics.Sample(.writeHoldMax, value: self.view.longestWriteHold.inSeconds),
+            Metrics.Sample(.writeHoldMax, value: (self.vault.longestWriteHold ?? .zero).inSeconds),
             Metrics.Sample(.epoch, value: Double(facts.epoch.rawValue)),
             Metrics.Sample(.txid, value: Double(self.vault.newestPosition?.txid.rawValue ?? 0)),
         ]

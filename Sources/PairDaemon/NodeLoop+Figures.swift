@@ -5,7 +5,6 @@ import PairStore
 /// What a node's loop measures from one event to a later one.
 struct Stopwatches {
     var roundTrips = RoundTrips()
-    var writeHold = WriteHold()
     /// The primary's last heartbeat here.
     var heartbeatAt: Instant?
     /// Since when the gate has been closed that was open before.
@@ -99,23 +98,8 @@ extension NodeLoop {
         }
     }
 
-    /// Once a tick: who writes, for how long, and whether that keeps the gate from closing.
-    func lookAtWriter(_ now: Instant) {
-        do throws(VaultError) {
-            let holder = try self.shell.vault.writer()
-            self.stopwatches.writeHold.look(
-                holder: holder.map { $0.pid ?? 0 },
-                newest: self.shell.vault.newestPosition?.txid,
-                at: now
-            )
-            self.shell.view.show(longestWriteHold: self.stopwatches.writeHold.longest)
-            self.lookAtClosing(now, holder)
-        } catch {
-            self.shell.report(error, during: .gate)
-        }
-    }
-
-    private func lookAtClosing(_ now: Instant, _ holder: LockHolder?) {
+    /// Once a tick: whether an application keeps the gate from closing, and which.
+    func lookAtClosing(_ now: Instant) {
         guard let failover = self.failover, failover.gate == .closing else {
             self.stopwatches.closing = nil
             return
@@ -128,6 +112,7 @@ extension NodeLoop {
             return
         }
         self.stopwatches.closing?.isReported = true
+        let holder = try? self.shell.vault.writer()
         self.shell.metrics.count(.gateOverruns)
         self.shell.log.emit(
             .gateOverrun,

@@ -104,7 +104,7 @@ extension NodeLoop {
                     lineage: record.lineage,
                     position: self.position,
                     content: self.content,
-                    longestWriteHold: self.stopwatches.writeHold.longest,
+                    longestWriteHold: self.shell.vault.longestWriteHold ?? .zero,
                     policy: record.policy,
                     reasons: self.troubles
                 )

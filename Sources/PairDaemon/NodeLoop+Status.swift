@@ -230,7 +230,7 @@ extension NodeLoop {
             right: record.role == .primary ? record.right : nil,
             position: self.position,
             bootID: Hex.string(self.shell.bootID),
-            longestWriteHold: self.attachment == nil ? nil : self.stopwatches.writeHold.longest
+            longestWriteHold: self.shell.vault.longestWriteHold
         )
     }
 
@@ -266,7 +266,7 @@ extension NodeLoop {
                 right: presence?.role == .primary ? presence?.right : nil,
                 position: presence.flatMap { self.peerPosition(values) ?? $0.position },
                 bootID: presence.map { Hex.string($0.bootID) },
-                longestWriteHold: nil
+                longestWriteHold: presence?.role == .primary ? presence?.longestWriteHold : nil
             ),
             address: self.controlLink?.remoteAddress ?? peer.address,
             lastHeard: values.lastHeard.map { now - $0 }

@@ -188,7 +188,7 @@ final class NodeLoop {
             }
         }
         self.trimLog(now)
-        self.lookAtWriter(now)
+        self.lookAtClosing(now)
         self.reportCopy()
         self.askThoseUnheard()
         self.answerThoseWhoWait()

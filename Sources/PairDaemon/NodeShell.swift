@@ -173,7 +173,6 @@ final class NodeView: Sendable {
         var statusJSON: String?
         var tailCount = 0
         var verifiedAt: Int64 = 0
-        var longestWriteHold = Duration.zero
     }
 
     private let inner = Mutex(State())
@@ -202,12 +201,6 @@ final class NodeView: Sendable {
     var verifiedAt: Int64 { self.inner.withLock { $0.verifiedAt } }
 
     func show(verifiedAt: Int64) { self.inner.withLock { $0.verifiedAt = verifiedAt } }
-
-    var longestWriteHold: Duration { self.inner.withLock { $0.longestWriteHold } }
-
-    func show(longestWriteHold: Duration) {
-        self.inner.withLock { $0.longestWriteHold = longestWriteHold }
-    }
 
     /// The status report as JSON, as of the last tick.
     var statusJSON: String? { self.inner.withLock { $0.statusJSON } }

@@ -19,6 +19,7 @@ struct CaptureLoop: ~Copyable {
     private var lastCommit = ContinuousClock.now
     private var lastIdentityCheck = ContinuousClock.now
     private var isIdleCheckpointDue = true
+    private var writers = WriterWatch()
 
     init(
         vault: AttachedVault,
@@ -255,11 +256,19 @@ struct CaptureLoop: ~Copyable {
 
     // MARK: Resting
 
+    private mutating func watchWriters(_ now: ContinuousClock.Instant) throws(VaultError) {
+        let longest = self.writers.longest
+        self.writers.note(try self.vault.files.holder(of: .write, .exclusive), self.seen, at: now)
+        let longer = self.writers.longest
+        if longer > longest { self.capture.progress.update { $0.longestWriteHold = longer } }
+    }
+
     private mutating func rest() throws(VaultError) {
         let now = ContinuousClock.now
         if self.lastIdentityCheck.duration(to: now) > self.rhythm.identity {
             self.lastIdentityCheck = now
             try self.vault.files.checkIdentity()
+            try self.watchWriters(now)
         }
         let silence = self.lastCommit.duration(to: now)
         if silence < self.rhythm.quiet || self.tornSince != nil {

@@ -103,6 +103,12 @@ extension Vault {
     /// The newest position that has been captured; `nil` while nothing captures.
     package var captured: Position? { self.state.withLock { $0.capture }?.position }
 
+    /// The longest that an application has kept others from writing since capture began, as far as
+    /// looks every 50 ms, at rest every 500 ms, can tell; `nil` while nothing captures.
+    package var longestWriteHold: Duration? {
+        self.state.withLock { $0.capture }?.progress.read { $0.longestWriteHold }
+    }
+
     /// Waits until everything that is committed now has been delivered.
     ///
     /// - Throws: `.timedOut`, `.notRunning`, and why capture has ended.

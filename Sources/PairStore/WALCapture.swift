@@ -49,6 +49,7 @@ final class WALCapture: Sendable {
         var completedLooks: UInt64 = 0
         var marks: [@Sendable (Result<Mark, VaultError>) -> Void] = []
         var mustStop = false
+        var longestWriteHold = Duration.zero
         /// Set once, when the thread has ended.
         var outcome: Result<End, VaultError>?
     }

@@ -198,16 +198,4 @@ struct StopwatchTests {
         #expect(trips.answered(1, at: self.at(200)) == nil)
         #expect(trips.answered(100, at: self.at(200)) == .seconds(100))
     }
-
-    @Test func `a hold lasts while the holder is the same and nothing is committed`() {
-        var hold = WriteHold()
-
-        #expect(hold.look(holder: 5, newest: TXID(3), at: self.at(1)) == .zero)
-        #expect(hold.look(holder: 5, newest: TXID(3), at: self.at(4)) == .seconds(3))
-        #expect(hold.look(holder: 5, newest: TXID(4), at: self.at(5)) == .zero)
-        #expect(hold.look(holder: 6, newest: TXID(4), at: self.at(6)) == .zero)
-        #expect(hold.look(holder: nil, newest: TXID(4), at: self.at(7)) == .zero)
-        #expect(hold.look(holder: 6, newest: TXID(4), at: self.at(8)) == .zero)
-        #expect(hold.longest == .seconds(3))
-    }
 }
