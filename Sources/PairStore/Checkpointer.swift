@@ -1,16 +1,19 @@
 import PairCore
 import PairWAL
 
-/// Copies the WAL into the database, on a thread of its own, so that the WAL can restart.
+/// Keeps the WAL short, on a thread of its own: copies it into the database, so that it can restart.
 ///
 /// The application's own checkpoints find the checkpoint lock taken and do nothing, so this is the
-/// only one. What it backfills is captured already: a read transaction of its own limits the
-/// backfill, and stands in the way of a restart, until the capture has reached that snapshot.
+/// only one. It copies only what is captured (``Backfill``), and a writer restarts the WAL once all
+/// of it is copied. So nothing is dropped that has not been captured.
 ///
-/// A pass cannot finish while a writer commits faster than it copies. Then the WAL grows to the
-/// hard limit, where the application's own checkpoint is let in for a moment: it runs in the
-/// writer's thread, which cannot commit meanwhile (``swing()``). An application that never
-/// checkpoints is stopped instead, for as long as the copy takes (``checkpointUnderWriteLock()``).
+/// Passes alone cannot finish while a writer commits faster than they copy. Then, in this order:
+///
+/// 1. At twice the soft limit the application's own checkpoint is let in for a moment. It runs in the
+///    writer's thread, which cannot commit meanwhile, and fails nobody (``swing()``).
+/// 2. At the hard limit writers are stopped until everything is captured and copied
+///    (``stopWriters()``). That bounds the WAL whatever others do, also where capture is starved of
+///    the processor: the application waits for it then. Only readers that stay can pin the WAL.
 final class Checkpointer: Sendable {
     private let vault: AttachedVault
     private let capture: WALCapture
@@ -20,6 +23,7 @@ final class Checkpointer: Sendable {
     private let softLimit: UInt32
     /// Frames in the WAL from which on it must.
     private let hardLimit: UInt32
+    private let backfill: Backfill
 
     private struct State {
         /// The generation that ``nextAttempt`` speaks of.
@@ -28,10 +32,12 @@ final class Checkpointer: Sendable {
         var isIdle = false
         /// No attempt before the WAL has this many frames.
         var nextAttempt: UInt32 = 0
-        /// A writer is too fast for passes.
-        var noPassBefore = ContinuousClock.now
+        /// Readers stand in the way of stopping the writers with any success.
+        var noStopBefore = ContinuousClock.now
         /// Somebody checkpoints in a way that the guard turns into a long wait.
         var noSwingBefore = ContinuousClock.now
+        /// How long the WAL was when that was last said.
+        var reportedFrames: UInt32 = 0
         var mustStop = false
         var hasEnded = false
     }
@@ -47,6 +53,7 @@ final class Checkpointer: Sendable {
         let frameByteCount = WALFrame.headerByteCount + vault.pageSize.byteCount
         self.softLimit = UInt32((4 << 20) / frameByteCount)
         self.hardLimit = UInt32((32 << 20) / frameByteCount)
+        self.backfill = Backfill(files: vault.files, pageSize: vault.pageSize)
     }
 
     func start() { StoreThread.start("pair-checkpoint") { self.run() } }
@@ -71,14 +78,18 @@ final class Checkpointer: Sendable {
 
     private func run() {
         while true {
-            let mustStop = self.state.wait { state -> Bool? in
+            // A capture that is starved says nothing for long while the WAL grows.
+            let isLong = self.hasFrames(self.softLimit) && self.backlog != 0
+            let pause: Duration? = isLong ? self.rhythm : nil
+            let mustStop = self.state.wait(atMost: pause) { state -> Bool? in
                 if state.mustStop { return true }
                 guard state.isDue || state.isIdle else { return nil }
                 state.isDue = false
                 state.isIdle = false
                 return false
             }
-            if mustStop != false { break }
+            if mustStop == true { break }
+            if mustStop == nil, !self.hasFrames(self.hardLimit) { continue }
             do throws(VaultError) {
                 try self.vault.whileCheckpointing { () throws(VaultError) in
                     try self.checkpoint()
@@ -91,18 +102,27 @@ final class Checkpointer: Sendable {
         self.state.update { $0.hasEnded = true }
     }
 
+    /// Between two looks of this thread's own while the WAL is not short.
+    private let rhythm = Duration.milliseconds(20)
+
     /// Without a restart of the WAL, another attempt is worth it only after more frames.
     private func planNextAttempt() {
         let header = self.vault.files.index.header()
-        let backlog = self.backlog ?? 0
         self.state.update { state in
             state.salts = header?.salts ?? 0
-            state.nextAttempt = (header?.maxFrame ?? 0) + max(self.softLimit, backlog) / 2
+            state.nextAttempt = (header?.maxFrame ?? 0) + self.softLimit / 2
             state.isDue = false
         }
-        if let header, backlog > 2 * self.hardLimit {
-            self.report(.walPinned(frames: header.maxFrame))
+        guard let frames = header?.maxFrame else { return }
+        let isNews = self.state.update { state in
+            if frames <= 2 * self.hardLimit { state.reportedFrames = 0 }
+            guard frames > 2 * self.hardLimit, frames > 2 * state.reportedFrames else {
+                return false
+            }
+            state.reportedFrames = frames
+            return true
         }
+        if isNews { self.report(.walPinned(frames: frames)) }
     }
 
     private var backlog: UInt32? {
@@ -112,28 +132,22 @@ final class Checkpointer: Sendable {
     }
 
     private func checkpoint() throws(VaultError) {
-        let reader = try self.vault.borrowConnection()
-        let worker = try self.vault.borrowConnection()
-        defer {
-            self.vault.giveBack(reader)
-            self.vault.giveBack(worker)
+        var isLimited = false
+        for _ in 0..<6 {
+            guard let before = self.backlog, before > 0 else { return }
+            isLimited = try self.backfill.run(through: self.captured)?.isLimited ?? false
+            // A pass that leaves half of what it found will not catch up with the writer.
+            guard let after = self.backlog, after <= before / 2 else { break }
         }
-        if ContinuousClock.now > self.state.read({ $0.noPassBefore }) {
-            for _ in 0..<6 {
-                // With everything backfilled a reader of ours would not stop a restart any more.
-                guard let before = self.backlog, before > 0 else { return }
-                try self.pass(reader, worker)
-                // A pass that leaves half of what it found will not catch up with the writer.
-                guard let after = self.backlog, after <= before / 2 else { break }
-            }
-            guard self.backlog != 0 else { return }
-            self.state.update { $0.noPassBefore = .now + .seconds(5) }
-        }
-        guard self.hasFrames(2 * self.softLimit), try !self.isPinned() else { return }
-        if try self.swing() { return }
+        guard self.backlog != 0, self.hasFrames(2 * self.softLimit) else { return }
+        if isLimited, try self.isPinned() { return }
+        if !self.hasFrames(self.hardLimit), try self.swing() { return }
         guard self.hasFrames(self.hardLimit) else { return }
-        try self.checkpointUnderWriteLock(worker)
+        try self.stopWriters()
     }
+
+    /// Up to where capture has got.
+    private var captured: WALAnchor { self.capture.progress.read { $0.anchor } }
 
     /// Whether a reader sits on the state that everything is backfilled to, so that nothing can be
     /// done before it leaves.
@@ -152,48 +166,19 @@ final class Checkpointer: Sendable {
         self.vault.files.index.header().map { $0.maxFrame >= count } ?? false
     }
 
-    // MARK: One pass
-
-    private func pass(
-        _ reader: SQLiteConnection,
-        _ worker: SQLiteConnection
-    ) throws(VaultError) {
-        try reader.beginReading()
-        var isReading = true
-        defer { if isReading { reader.endReading() } }
-        guard let header = self.vault.files.index.header(),
-            self.capture.waitForFrame(header.maxFrame, salts: header.salts, atMost: .seconds(2))
-        else { return }
-        let result = Result { () throws(VaultError) in try worker.checkpointPassively() }
-        if try !self.vault.files.tryCheckpointLock() {
-            // Somebody got in between and may be waiting for our reader: the guard takes its place.
-            while try !self.vault.tryGuard() {
-                if try self.vault.files.tryCheckpointLock() {
-                    _ = try result.get()
-                    return
-                }
-                StoreThread.pause(.microseconds(100))
-            }
-            reader.endReading()
-            isReading = false
-            try self.vault.files.waitForCheckpointLock()
-            try self.dropGuardOnceCaptured()
-        }
-        _ = try result.get()
-    }
-
     /// Drops the guard, with the checkpoint lock held, once what is backfilled is captured.
     ///
-    /// - Throws: `.timedOut` when the capture has ended; the guard then stays, to be safe.
-    private func dropGuardOnceCaptured() throws(VaultError) {
+    /// - Returns: `false` when capture has ended or needs longer; the guard then stays, to be safe.
+    private func dropGuard(onceCapturedWithin timeout: Duration) throws(VaultError) -> Bool {
         guard let header = self.vault.files.index.header(),
             self.capture.waitForFrame(
                 self.vault.files.index.backfilledFrames,
                 salts: header.salts,
-                atMost: .seconds(30)
+                atMost: timeout
             )
-        else { throw .timedOut("capturing what another process has checkpointed") }
+        else { return false }
         try self.vault.dropGuard()
+        return true
     }
 
     // MARK: At the hard limit
@@ -209,7 +194,7 @@ final class Checkpointer: Sendable {
             try self.vault.tryGuard()
         else { return false }
         let deadline = ContinuousClock.now + .seconds(2)
-        while ContinuousClock.now < deadline {
+        while ContinuousClock.now < deadline, !self.hasFrames(self.hardLimit) {
             guard try self.letApplicationCheckpoint() else { break }
             guard let header = self.vault.files.index.header(),
                 header.maxFrame == self.vault.files.index.backfilledFrames,
@@ -225,7 +210,7 @@ final class Checkpointer: Sendable {
             if self.waitForRestart(of: header) { return true }
             guard try self.vault.tryGuard() else { return false }
         }
-        try self.dropGuardOnceCaptured()
+        if try !self.dropGuard(onceCapturedWithin: .milliseconds(100)) { try self.stopWriters() }
         return false
     }
 
@@ -247,6 +232,10 @@ final class Checkpointer: Sendable {
             }
         }
         while try !files.tryCheckpointLock() {
+            if self.hasFrames(self.hardLimit) {
+                try self.retakeWithWritersStopped()
+                return false
+            }
             if let holder = files.checkpointLockHolder(),
                 try files.holder(of: .write, .exclusive) == holder,
                 released.duration(to: .now) > .milliseconds(500)
@@ -258,6 +247,29 @@ final class Checkpointer: Sendable {
             StoreThread.pause(.microseconds(20))
         }
         return true
+    }
+
+    /// Takes the checkpoint lock back from somebody who lets writers go on meanwhile.
+    ///
+    /// Against the order of locks, so with patience and not for ever: whoever checkpoints may be
+    /// waiting for WRITE, and gives up when its own timeout ends.
+    private func retakeWithWritersStopped() throws(VaultError) {
+        self.state.update { $0.noSwingBefore = ContinuousClock.now + .seconds(60) }
+        let files = self.vault.files
+        var isOurs = false
+        while !isOurs {
+            let wasStopped = try self.vault.gate.withLockBorrowed { () throws(VaultError) in
+                let deadline = ContinuousClock.now + self.patience
+                while ContinuousClock.now < deadline {
+                    isOurs = try files.tryCheckpointLock()
+                    if isOurs { return }
+                    StoreThread.pause(.microseconds(100))
+                }
+            }
+            if !isOurs, !wasStopped { isOurs = try files.tryCheckpointLock() }
+            // Long enough for whoever polls for WRITE, the application included.
+            if !isOurs { StoreThread.pause(.milliseconds(200)) }
+        }
     }
 
     /// Watches the next commit.
@@ -274,33 +286,44 @@ final class Checkpointer: Sendable {
         return true
     }
 
-    /// Stops the writers and backfills everything.
+    /// Stops the writers until everything is captured and copied, and nobody reads from the WAL.
     ///
-    /// A writer that has just committed frees its read mark a little later than its lock, so the
-    /// first attempts are often partial.
-    private func checkpointUnderWriteLock(_ worker: SQLiteConnection) throws(VaultError) {
-        guard try self.vault.tryGuard() else { return }
-        var isGuarded = true
+    /// The first writer after that restarts the WAL. A guard that a swing has left is dropped.
+    private func stopWriters() throws(VaultError) {
+        guard ContinuousClock.now > self.state.read({ $0.noStopBefore }) else { return }
+        let began = ContinuousClock.now
+        var isEmptied = false
         _ = try self.vault.gate.withLockBorrowed { () throws(VaultError) in
             guard let header = self.vault.files.index.header(),
                 self.capture.waitForFrame(
                     header.maxFrame,
                     salts: header.salts,
-                    atMost: .milliseconds(100)
+                    atMost: self.patience
                 )
             else { return }
-            for _ in 0..<25 {
-                _ = try worker.checkpointPassively()
-                guard try self.vault.files.tryCheckpointLock() else { return }
-                if self.vault.files.index.backfilledFrames == header.maxFrame { break }
+            try self.vault.dropGuard()
+            let deadline = ContinuousClock.now + self.patienceWithReaders
+            while ContinuousClock.now < deadline {
+                let outcome = try self.backfill.run(through: header.anchor)
+                if outcome?.frames == header.maxFrame, try self.hasNoReaders() {
+                    isEmptied = true
+                    return
+                }
                 StoreThread.pause(.microseconds(200))
             }
-            try self.vault.dropGuard()
-            isGuarded = false
         }
-        if isGuarded {
-            try self.vault.retakeCheckpointLock()
-            try self.dropGuardOnceCaptured()
-        }
+        // A reader that stays: to stop the writers again and again would only make them wait.
+        let pause = began.duration(to: .now) * 10
+        if !isEmptied { self.state.update { $0.noStopBefore = ContinuousClock.now + pause } }
+    }
+
+    /// How long writers wait for a capture that is behind by the hard limit; far more than it needs.
+    private let patience = Duration.seconds(2)
+    /// How long they wait for readers to leave the WAL.
+    private let patienceWithReaders = Duration.milliseconds(50)
+
+    /// Whether the next writer may restart the WAL.
+    private func hasNoReaders() throws(VaultError) -> Bool {
+        try self.vault.files.holder(of: .readers(1...4), .exclusive) == nil
     }
 }

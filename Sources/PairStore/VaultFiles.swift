@@ -140,17 +140,46 @@ package struct VaultFiles: Sendable {
         _ bytes: UnsafeRawBufferPointer,
         at byteOffset: Int
     ) throws(VaultError) {
+        try Self.write(self.wal, bytes, at: byteOffset, path: self.walPath)
+    }
+
+    /// Writes all of `bytes` to the database.
+    ///
+    /// The checkpoint lock and the readers' slot 0 are held.
+    func writeDatabase(
+        _ bytes: UnsafeRawBufferPointer,
+        at byteOffset: Int
+    ) throws(VaultError) {
+        try Self.write(self.database, bytes, at: byteOffset, path: self.path)
+    }
+
+    /// Cuts the database, or fills it up, to its size, and makes what it holds durable.
+    func finishDatabase(byteCount: Int) throws(VaultError) {
+        guard ftruncate(self.database, off_t(byteCount)) == 0 else {
+            throw .system(errno: errno, call: "ftruncate", path: self.path)
+        }
+        guard fsync(self.database) == 0 else {
+            throw .system(errno: errno, call: "fsync", path: self.path)
+        }
+    }
+
+    private static func write(
+        _ descriptor: Int32,
+        _ bytes: UnsafeRawBufferPointer,
+        at byteOffset: Int,
+        path: String
+    ) throws(VaultError) {
         var done = 0
         while done < bytes.count {
             let count = pwrite(
-                self.wal,
+                descriptor,
                 bytes.baseAddress.map { $0 + done },
                 bytes.count - done,
                 off_t(byteOffset + done)
             )
             guard count >= 0 else {
                 if errno == EINTR { continue }
-                throw .system(errno: errno, call: "write", path: self.walPath)
+                throw .system(errno: errno, call: "write", path: path)
             }
             done += count
         }

@@ -125,7 +125,10 @@ final class CaptureBench: Sendable {
 
     /// Attaches the vault and captures from where the log ends, or from a new beginning.
     @discardableResult
-    func startCapture(epoch: UInt64 = 2) throws -> Vault.Attachment {
+    func startCapture(
+        epoch: UInt64 = 2,
+        delivering: @escaping @Sendable () -> Void = {}
+    ) throws -> Vault.Attachment {
         let attachment = try self.vault.attach(.open)
         let position =
             attachment.position
@@ -138,6 +141,7 @@ final class CaptureBench: Sendable {
             epoch: Epoch(rawValue: epoch),
             at: position,
             deliver: { [weak self] segment in
+                delivering()
                 self?.segments.withLock { $0.append(segment.bytes) }
             },
             report: { [weak self] event in
@@ -150,6 +154,12 @@ final class CaptureBench: Sendable {
     /// Everything that is committed by now has been captured when it returns.
     @discardableResult
     func settle() throws -> Position { try self.vault.captureNow(timeout: .seconds(20)) }
+
+    /// How long the WAL has been at most: its file never gets shorter.
+    func walByteCount() throws -> Int {
+        let attributes = try FileManager.default.attributesOfItem(atPath: self.path + "-wal")
+        return try #require(attributes[.size] as? Int)
+    }
 
     /// What capture had to say besides segments.
     var events: [String] { self.reported.withLock { $0 } }
