@@ -112,7 +112,7 @@ extension NodeLoop {
             return
         }
         self.stopwatches.closing?.isReported = true
-        let holder = try? self.shell.vault.writer()
+        let holder = (try? self.shell.vault.writer()) ?? nil
         self.shell.metrics.count(.gateOverruns)
         self.shell.log.emit(
             .gateOverrun,

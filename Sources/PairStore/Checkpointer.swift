@@ -149,6 +149,15 @@ final class Checkpointer: Sendable {
     /// Up to where capture has got.
     private var captured: WALAnchor { self.capture.progress.read { $0.anchor } }
 
+    /// How many frames capture is behind.
+    private var uncaptured: UInt32 {
+        let captured = self.captured
+        guard let header = self.vault.files.index.header(), header.salts == captured.salts,
+            header.maxFrame > captured.frame
+        else { return 0 }
+        return header.maxFrame - captured.frame
+    }
+
     /// Whether a reader sits on the state that everything is backfilled to, so that nothing can be
     /// done before it leaves.
     private func isPinned() throws(VaultError) -> Bool {
@@ -190,11 +199,15 @@ final class Checkpointer: Sendable {
     ///
     /// - Returns: whether the log has restarted or will with the next commit.
     private func swing() throws(VaultError) -> Bool {
-        guard ContinuousClock.now > self.state.read({ $0.noSwingBefore }),
+        // What is not captured cannot be dropped; while a copy for nothing goes on the WAL grows.
+        guard self.uncaptured < self.softLimit / 2,
+            ContinuousClock.now > self.state.read({ $0.noSwingBefore }),
             try self.vault.tryGuard()
         else { return false }
         let deadline = ContinuousClock.now + .seconds(2)
-        while ContinuousClock.now < deadline, !self.hasFrames(self.hardLimit) {
+        while ContinuousClock.now < deadline, self.uncaptured < self.softLimit,
+            !self.hasFrames(self.hardLimit)
+        {
             guard try self.letApplicationCheckpoint() else { break }
             guard let header = self.vault.files.index.header(),
                 header.maxFrame == self.vault.files.index.backfilledFrames,
@@ -292,6 +305,7 @@ final class Checkpointer: Sendable {
     private func stopWriters() throws(VaultError) {
         guard ContinuousClock.now > self.state.read({ $0.noStopBefore }) else { return }
         let began = ContinuousClock.now
+        var isCaptured = false
         var isEmptied = false
         _ = try self.vault.gate.withLockBorrowed { () throws(VaultError) in
             guard let header = self.vault.files.index.header(),
@@ -301,6 +315,7 @@ final class Checkpointer: Sendable {
                     atMost: self.patience
                 )
             else { return }
+            isCaptured = true
             try self.vault.dropGuard()
             let deadline = ContinuousClock.now + self.patienceWithReaders
             while ContinuousClock.now < deadline {
@@ -312,9 +327,11 @@ final class Checkpointer: Sendable {
                 StoreThread.pause(.microseconds(200))
             }
         }
-        // A reader that stays: to stop the writers again and again would only make them wait.
-        let pause = began.duration(to: .now) * 10
-        if !isEmptied { self.state.update { $0.noStopBefore = ContinuousClock.now + pause } }
+        guard !isEmptied else { return }
+        // A reader that stays: to stop the writers again and again would only make them wait. For
+        // capture they do wait, but everybody who polls for WRITE gets it in between.
+        let pause = isCaptured ? began.duration(to: .now) * 10 : .milliseconds(200)
+        self.state.update { $0.noStopBefore = ContinuousClock.now + pause }
     }
 
     /// How long writers wait for a capture that is behind by the hard limit; far more than it needs.
