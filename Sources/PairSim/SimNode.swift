@@ -27,6 +27,8 @@ package final class SimNode {
     var start: UInt64 = 0
     var lastTick: SimTime = 0
     var gateToken: UInt64 = 0
+    /// Rises when the daemon hangs and when it goes on, so that a guard acts in its own hang only.
+    var guardToken: UInt64 = 0
     var servedEpoch: Epoch?
     var followedEpoch: Epoch?
     /// Rises whenever copies, undoing and lookups are given up.

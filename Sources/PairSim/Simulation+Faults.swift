@@ -104,12 +104,15 @@ extension Simulation {
         // The lease's end by this node's own clock, from its last tick.
         let real = Int64(max(.zero, left) / .microseconds(1)) * self.nodes[index].second / 1_000_000
         let due = max(self.now + .seconds(5), self.nodes[index].lastTick + real)
-        self.queue.add(.guardCloses(bit, start: self.nodes[index].start), at: due)
+        self.nodes[index].guardToken += 1
+        let (start, token) = (self.nodes[index].start, self.nodes[index].guardToken)
+        self.queue.add(.guardCloses(bit, start: start, token: token), at: due)
     }
 
-    mutating func guardCloses(_ bit: NodeBit, start: UInt64) {
+    mutating func guardCloses(_ bit: NodeBit, start: UInt64, token: UInt64) {
         let index = self.node(bit)
         guard self.nodes[index].isUp, self.nodes[index].start == start,
+            self.nodes[index].guardToken == token,
             self.nodes[index].daemon == nil || self.nodes[index].isDaemonHung
         else { return }
         self.note("node \(bit.rawValue): the guard closes the gate")
@@ -150,6 +153,7 @@ extension Simulation {
         let index = self.node(bit)
         guard self.nodes[index].isDaemonHung, self.nodes[index].isUp else { return }
         self.note("node \(bit.rawValue): daemon goes on")
+        self.nodes[index].guardToken += 1
         self.nodes[index].isDaemonHung = false
         self.wake(bit, isHang: true)
     }
@@ -247,8 +251,10 @@ extension Simulation {
                 return
             }
             let bit: NodeBit = roles[0] != .none || roles == [.none, .none] ? .zero : .one
-            if roles.contains(.none) {
-                self.ask(self.newRequest(.enableHA(discardingPeerVault: false)), on: bit)
+            // Two operators have each vouched that the other node is down, and one of them yields.
+            let bothServe = roles == [.standalone, .standalone]
+            if bothServe || roles.contains(.none) {
+                self.ask(self.newRequest(.enableHA(discardingPeerVault: bothServe)), on: bit)
             }
             self.queue.add(.settle, at: self.now + .minutes(45))
             return

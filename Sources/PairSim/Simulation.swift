@@ -10,7 +10,7 @@ package struct Simulation {
         case packet(Packet, to: NodeBit)
         indirect case answer(NodeBit, start: UInt64, work: UInt64?, Failover.Event)
         case gateTaken(NodeBit, token: UInt64)
-        case guardCloses(NodeBit, start: UInt64)
+        case guardCloses(NodeBit, start: UInt64, token: UInt64)
         case write(NodeBit)
         case start(NodeBit)
         case resume(NodeBit)
@@ -185,7 +185,8 @@ package struct Simulation {
             guard node.start == start, work == nil || work == node.work else { return }
             self.tell(bit, event)
         case .gateTaken(let bit, let token): self.takeGate(bit, token: token)
-        case .guardCloses(let bit, let start): self.guardCloses(bit, start: start)
+        case .guardCloses(let bit, let start, let token):
+            self.guardCloses(bit, start: start, token: token)
         case .write(let bit): self.write(on: bit)
         case .start(let bit): self.startDaemon(bit)
         case .resume(let bit): self.resume(bit)
