@@ -120,10 +120,13 @@ extension Failover {
         }
     }
 
-    /// The peer asked this node to join and has withdrawn that since.
+    /// The peer asked this node to join and has withdrawn that since, or asks anew: each waits for
+    /// the operation that it knows.
     private func isJoiningInVain(_ statement: Statement) -> Bool {
-        self.record.operation?.verb == .enableHA && statement.operation == nil
-            && !self.record.arming.isArmed
+        guard let operation = self.record.operation, operation.verb == .enableHA else {
+            return false
+        }
+        return statement.operation?.id != operation.id && !self.record.arming.isArmed
     }
 
     private mutating func secondaryHears(primary statement: Statement) {

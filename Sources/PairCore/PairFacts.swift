@@ -121,6 +121,12 @@ package struct PairFacts: Hashable, Sendable {
     private var bare: Judgement {
         switch self.role {
         case .none: self.withoutRole
+        case .standalone where self.peerGate == .open:
+            Judgement(
+                .standalone,
+                ["\(self.peer) serves alone too: two vaults that go apart"],
+                next: "pairctl enable-ha, on the node whose vault is to stay"
+            )
         case .standalone: Judgement(.standalone)
         case .primary: self.asPrimary
         case .secondary: self.asSecondary

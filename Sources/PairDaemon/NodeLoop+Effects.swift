@@ -117,7 +117,7 @@ extension NodeLoop {
             if call.waitsForProtection {
                 self.waitingForProtection.append(call)
             } else {
-                call.finish(.done, self.standingText, report)
+                call.finish(.done, self.doneText(call), report)
             }
         case .nothingToDo: call.finish(.done, "nothing to do: \(self.standingText)", report)
         case .aborted:

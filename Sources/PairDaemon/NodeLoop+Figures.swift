@@ -73,6 +73,7 @@ extension NodeLoop {
             self.stopwatches.pausedSince = nil
             self.switchoverBegan = nil
         }
+        self.lastPause = nil
         guard self.switchoverBegan != nil else { return }
         self.noteGateOpened()
         let pause = self.lastPause.map {
@@ -88,6 +89,8 @@ extension NodeLoop {
 
     func noteTakenOver(_ epoch: Epoch, _ cause: EpochCause) {
         self.shell.metrics.count(.failovers, cause.rawValue)
+        // A pause belongs to the change that it came with.
+        self.lastPause = nil
         switch cause {
         case .failover:
             let since = self.stopwatches.heartbeatAt ?? self.startedAt

@@ -16,7 +16,7 @@ extension NodeLoop {
                 "--force vouches that \(self.peerName) is down; say so with --confirm "
                     + self.peerName
             )
-        case .promote(let parameters) where parameters.force:
+        case .promote(let parameters) where parameters.force && !self.servesOrFollows:
             let missing = self.missing(parameters)
             guard missing.isEmpty else {
                 return (.needsConfirmation, self.promotionWarning(missing: missing))
@@ -36,6 +36,24 @@ extension NodeLoop {
         }
     }
 
+    /// Nothing to force: this node serves, or the primary that it follows is there and can hand over.
+    var servesOrFollows: Bool {
+        switch self.record.role {
+        case .primary: self.shell.view.facts.gate == .open
+        case .secondary:
+            self.failover?.peerIsReachable == true && self.peerRole == .primary
+                && self.state == .streaming
+        case .standalone, .none: false
+        }
+    }
+
+    private var hasNothing: Bool {
+        switch self.content {
+        case .missing, .withoutTables: true
+        case .withTables, .unusable: false
+        }
+    }
+
     private func objection(
         toEnabling parameters: ControlCommand.Enable
     ) -> (ControlExit, String)? {
@@ -50,6 +68,13 @@ extension NodeLoop {
             return nil
         }
         let peerServes = presence.role == .primary || presence.role == .standalone
+        if !peerServes, case .withTables = presence.content, self.hasNothing {
+            return (
+                .refused,
+                "\(self.localName), this node, has no vault, and \(presence.name) has one. Type on "
+                    + "\(presence.name): pairctl enable-ha"
+            )
+        }
         let own = record.lineage
         let surplus =
             peerServes

@@ -42,7 +42,10 @@ extension NodeLoop {
                 self.troubles.first ?? "the vault is still being opened; try again"
             )
         }
-        guard let verb = call.verb else { return }
+        guard var verb = call.verb else { return }
+        if case .promote(isForced: true) = verb, self.servesOrFollows {
+            verb = .promote(isForced: false)
+        }
         if isPatient, case .enableHA = verb, !self.hasHeardPeer {
             call.tell("waiting to hear from \(self.peerName)")
             self.untilHeard.append((call, self.shell.now + Self.greetingLimit))
@@ -128,8 +131,27 @@ extension NodeLoop {
 
     var standingText: String {
         let record = self.record
-        let peer = self.peerRole.map { ", \(self.peerName) is \($0.rawValue)" } ?? ""
+        // The peer's word is from before a promotion here.
+        let isOld = record.role == .primary && self.peerRole == .primary
+        let verb = isOld ? "was, when last heard," : "is"
+        let peer = self.peerRole.map { ", \(self.peerName) \(verb) \($0.rawValue)" } ?? ""
         return "\(self.localName) is \(record.role.rawValue)\(peer)"
+    }
+
+    /// What a verb has brought about.
+    func doneText(_ call: OperatorCall) -> String {
+        switch call.request.command {
+        case .suspend:
+            let end = self.suspendedUntil.map { " until \($0.minute) UTC" } ?? ""
+            return "automatic failover is suspended\(end)"
+        case .resume where self.failover?.secondaryIsArmed == true:
+            return "automatic failover is allowed again"
+        case .resume:
+            return
+                "the suspension is over; the secondary promotes itself only when it is armed, and "
+                + "it is armed as soon as both nodes hear each other; pairctl status shows it"
+        default: return self.standingText
+        }
     }
 
     func answerThoseWhoWait() {

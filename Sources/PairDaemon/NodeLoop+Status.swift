@@ -90,7 +90,7 @@ extension NodeLoop {
     }
 
     /// When the suspension ends that this node knows of, its own or the secondary's.
-    private var suspendedUntil: WallTime? {
+    var suspendedUntil: WallTime? {
         self.failover?.suspension.map {
             WallTime(secondsSince1970: WallClock.seconds + $0.remaining.components.seconds)
         }

@@ -121,8 +121,8 @@ extension ControlConnection.Failure: CustomStringConvertible {
             "\(path) is longer than a socket's path can be (107 bytes); name a shorter one with "
                 + "--socket"
         case .noAnswer(let path):
-            "no answer from paird at \(path) in time; what was asked may still finish; type: "
-                + "pairctl status"
+            "paird at \(path) has not finished in time, or does not answer; what was asked may still "
+                + "finish; type: pairctl status"
         case .ended(let path):
             "paird ended the conversation at \(path); type: journalctl -u paird -n 50"
         case .system(let call, let path, let code):

@@ -33,7 +33,7 @@ struct PairInvite: ParsableCommand {
             return """
                 Code         \(invitation.code)
                 Address      \(invitation.address)
-                Fingerprint  \(invitation.fingerprint)
+                This node    \(invitation.fingerprint)
                 Expires      \(invitation.expiresAt.minute) UTC
 
                 """

@@ -6,7 +6,8 @@ struct Switchover: ParsableCommand {
         abstract: "Exchanges the roles in one step, without loss.",
         discussion: """
             From either node. A write waits for a moment, and then fails on the old primary with a \
-            clear error or, if the switchover was called off, succeeds.
+            clear error or, if the switchover was called off, succeeds. It ends when the roles are \
+            exchanged; the pair is protected again when the new secondary has armed, a moment later.
             """
     )
 

@@ -128,7 +128,7 @@ struct PairctlTests {
     @Test(arguments: [
         ["pair", "join", "nowhere", "--code-file", "-"], ["pair", "join", "a:1"], ["wait"],
         ["wait", "--durable", "--applied"], ["status", "--timeout", "10"], ["nothing"],
-        ["pair", "invite", "--ttl", "2h"], ["enable-ha", "--confirm", "b"],
+        ["pair", "invite", "--ttl", "2h"], ["enable-ha", "--confirm"],
         ["status", "-o", "xml"],
     ])
     func `a wrong command line is refused before anybody is asked`(arguments: [String]) async throws

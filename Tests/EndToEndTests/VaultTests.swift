@@ -189,7 +189,7 @@ extension EndToEnd {
                 try await lab.enableHA(on: .one)
                 print("1 GiB, 200 commits/s: protected after \(ContinuousClock.now - asked)")
 
-                for (node, commits) in [(LabNode.two, 12_000), (.one, 2_000)] {
+                for (node, commits) in [(LabNode.two, 12_000), (.one, 600)] {
                     try await lab.kill(node)
                     try await application.commits(commits)
                     let back = ContinuousClock.now

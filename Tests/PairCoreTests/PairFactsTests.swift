@@ -54,7 +54,21 @@ struct PairFactsTests {
             verdict: .down,
             saying: "this node serves nothing (seeding)"
         ),
-        Row(role: .standalone, state: .serving, gate: .open, verdict: .standalone),
+        Row(
+            role: .standalone,
+            state: .serving,
+            gate: .open,
+            change: { $0.peerGate = .closed },
+            verdict: .standalone
+        ),
+        Row(
+            role: .standalone,
+            state: .serving,
+            gate: .open,
+            change: { $0.peerGate = .open },
+            verdict: .standalone,
+            saying: "nyc-1 serves alone too: two vaults that go apart"
+        ),
     ]
 
     static let ofThePrimary: [Row] = [

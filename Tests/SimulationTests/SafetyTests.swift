@@ -17,6 +17,9 @@ struct SafetyTests {
         200_841,  // 2026-11-22: a statement overtook every heartbeat, which was refused as stale.
         988,  // 2026-11-22: a verb of an earlier start kept the other node from switching HA on.
         200_420,  // 2026-11-22: a node took a request to join in the word that told it to leave.
+        25_723,  // 2026-11-22: a node that joined for an earlier word waited for ever.
+        13_272,  // 2026-11-22: the guard of an earlier hang closed a later primary's gate.
+        300_164,  // 2026-11-22: two nodes that operators had each told to serve alone.
         77,  // 2026-11-22: a parked node did not pledge for an arming that never reached it.
     ]
 
