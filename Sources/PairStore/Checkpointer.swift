@@ -23,6 +23,8 @@ final class Checkpointer: Sendable {
     private let softLimit: UInt32
     /// Frames in the WAL from which on it must.
     private let hardLimit: UInt32
+    /// Frames that only readers of an old state can keep in the WAL, which is said.
+    private let pinnedLimit: UInt32
     private let backfill: Backfill
 
     private struct State {
@@ -52,7 +54,8 @@ final class Checkpointer: Sendable {
         self.report = report
         let frameByteCount = WALFrame.headerByteCount + vault.pageSize.byteCount
         self.softLimit = UInt32((4 << 20) / frameByteCount)
-        self.hardLimit = UInt32((32 << 20) / frameByteCount)
+        self.hardLimit = UInt32((24 << 20) / frameByteCount)
+        self.pinnedLimit = UInt32((64 << 20) / frameByteCount)
         self.backfill = Backfill(files: vault.files, pageSize: vault.pageSize)
     }
 
@@ -115,8 +118,8 @@ final class Checkpointer: Sendable {
         }
         guard let frames = header?.maxFrame else { return }
         let isNews = self.state.update { state in
-            if frames <= 2 * self.hardLimit { state.reportedFrames = 0 }
-            guard frames > 2 * self.hardLimit, frames > 2 * state.reportedFrames else {
+            if frames <= self.pinnedLimit { state.reportedFrames = 0 }
+            guard frames > self.pinnedLimit, frames > 2 * state.reportedFrames else {
                 return false
             }
             state.reportedFrames = frames
@@ -223,7 +226,12 @@ final class Checkpointer: Sendable {
             if self.waitForRestart(of: header) { return true }
             guard try self.vault.tryGuard() else { return false }
         }
-        if try !self.dropGuard(onceCapturedWithin: .milliseconds(100)) { try self.stopWriters() }
+        if !self.hasFrames(self.hardLimit),
+            try self.dropGuard(onceCapturedWithin: .milliseconds(100))
+        {
+            return false
+        }
+        try self.stopWriters()
         return false
     }
 
@@ -280,8 +288,9 @@ final class Checkpointer: Sendable {
                 }
             }
             if !isOurs, !wasStopped { isOurs = try files.tryCheckpointLock() }
-            // Long enough for whoever polls for WRITE, the application included.
-            if !isOurs { StoreThread.pause(.milliseconds(200)) }
+            // Whoever polls for WRITE gets turns, the application included; a few, because at full
+            // speed it adds 100 MB a second.
+            if !isOurs { StoreThread.pause(.milliseconds(30)) }
         }
     }
 
