@@ -37,6 +37,11 @@ extension NodeLoop {
     /// - Parameter isPatient: `false` when the wait for the peer's first words is over.
     private func ask(_ call: OperatorCall, isPatient: Bool = true) {
         guard let failover = self.failover else {
+            if isPatient, self.troubles.isEmpty {
+                call.tell("the vault is being opened")
+                self.untilHeard.append((call, self.shell.now + Self.greetingLimit))
+                return
+            }
             return call.finish(
                 .failed,
                 self.troubles.first ?? "the vault is still being opened; try again"
@@ -90,10 +95,17 @@ extension NodeLoop {
     /// pairing and after a start; what a verb would do to the peer's vault is not known before.
     func askThoseUnheard() {
         let (isHeard, now) = (self.hasHeardPeer, self.shell.now)
-        let due = self.untilHeard.filter { isHeard || now >= $0.limit }
-        guard !due.isEmpty else { return }
-        self.untilHeard.removeAll { isHeard || now >= $0.limit }
-        for (call, _) in due { self.ask(call, isPatient: false) }
+        let isOpen = self.failover != nil
+        let waiting = self.untilHeard
+        self.untilHeard = []
+        for (call, limit) in waiting {
+            let needsPeer = if case .enableHA = call.request.command { true } else { false }
+            if now >= limit || isOpen && (isHeard || !needsPeer) {
+                self.ask(call, isPatient: false)
+            } else {
+                self.untilHeard.append((call, limit))
+            }
+        }
     }
 
     /// Whether the verb would make this node serve, which takes the vault in custody first.
