@@ -71,7 +71,7 @@ extension NodeLoop {
         self.shell.log.emit(
             .operatorAction,
             "\(call.request.command.verb.rawValue)",
-            ["by": call.by]
+            call.fields
         )
         self.calls[request.id] = call
         guard self.needsVault(verb, failover), self.attachment == nil else {

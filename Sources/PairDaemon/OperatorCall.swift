@@ -29,6 +29,15 @@ extension OperatorCall {
         )
     }
 
+    /// Who asked, and why, for the log.
+    var fields: [String: String] {
+        var fields = ["by": self.by]
+        if case .promote(let parameters) = self.request.command {
+            fields["reason"] = parameters.reason
+        }
+        return fields
+    }
+
     /// Whether the operator wants to hear only when the pair is protected.
     var waitsForProtection: Bool {
         if case .enableHA(let parameters) = self.request.command { parameters.wait } else { false }

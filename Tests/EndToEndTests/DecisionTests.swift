@@ -122,6 +122,43 @@ extension EndToEnd {
             }
         }
 
+        @Test func `hands over, and forces nothing, where the pair works`() async throws {
+            try await LabPair.enabled { lab in
+                let epoch = try await lab.status(.one).pair.epoch
+                let force = ["promote", "--force", "--reason", "drill", "--confirm"]
+
+                let idle = try await lab.operate(.one, force + ["node-2"])
+                #expect(idle.errors.contains("nothing to do"), "\(idle.errors)")
+                #expect(try await lab.status(.one).pair.epoch == epoch)
+                let done = try await lab.operate(.two, force + ["node-1"])
+
+                #expect(!done.errors.contains("node-1 is primary"), "\(done.errors)")
+                let status = try await lab.status(.two)
+                #expect(status.local.role == .primary && status.tails == [])
+                #expect(status.lineage.map(\.cause) == [.enable, .switchover])
+                let events = try await lab.operate(.two, ["events"])
+                #expect(events.output.contains("reason=drill"), "\(events.output)")
+            }
+        }
+
+        @Test func `is sent to the node that has a vault, by the one that has none`() async throws {
+            try await LabPair.use { lab in
+                try await Ledger.make(in: lab, on: .one)
+                try await lab.pair()
+
+                for more in [[], ["--discard-peer-vault", "--confirm", "node-1"]] {
+                    let answer = try await lab.pairctl(.two, ["enable-ha"] + more)
+                    #expect(answer.status == 10, "\(more): \(answer.status) \(answer.errors)")
+                    #expect(
+                        answer.errors.contains("Type on node-1: pairctl enable-ha"),
+                        "\(answer.errors)"
+                    )
+                }
+                #expect(try await lab.status(.one).local.state == .paired)
+                try await lab.enableHA(on: .one)
+            }
+        }
+
         @Test func `suspends and resumes, and both nodes tell the same`() async throws {
             try await LabPair.enabled { lab in
                 for length in ["10001m", "100000000d"] {
@@ -135,7 +172,8 @@ extension EndToEnd {
                     #expect(after == before, "\(verb)")
                 }
 
-                try await lab.operate(.one, ["suspend", "--for", "10m"])
+                let suspended = try await lab.operate(.one, ["suspend", "--for", "10m"])
+                #expect(suspended.errors.contains("is suspended until"), "\(suspended.errors)")
 
                 var ends: [WallTime] = []
                 for node in LabNode.allCases {

@@ -91,3 +91,14 @@ extension LabPair {
         return writer.committed
     }
 }
+
+extension Ledger {
+    /// Statements that make a vault large, with what cannot be compressed.
+    static func bulk(mebibytes: Int) -> String {
+        """
+        CREATE TABLE bulk (id INTEGER PRIMARY KEY, data BLOB);
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(mebibytes))
+          INSERT INTO bulk SELECT i, randomblob(1048576) FROM n;
+        """
+    }
+}

@@ -184,7 +184,7 @@ extension EndToEnd {
         @Test func `is accepted when it is right`() async throws {
             let answer = try await self.paird(
                 ["check-config", "FILE"],
-                "vault: { path: /srv/vault.db }\n"
+                "vault: { path: /var/lib/vault/vault.db }\n"
             )
 
             #expect(answer.status == 0, "\(answer.errors)")
@@ -194,7 +194,7 @@ extension EndToEnd {
         func `is refused with place and remedy when it is wrong`(arguments: [String]) async throws {
             let answer = try await self.paird(
                 arguments,
-                "vault: { path: /srv/vault.db }\nfailover: { timeout: 14 }\n"
+                "vault: { path: /var/lib/vault/vault.db }\nfailover: { timeout: 14 }\n"
             )
 
             #expect(answer.status == 78)
@@ -205,7 +205,8 @@ extension EndToEnd {
         }
 
         @Test func `cannot have a lab's timers in a product`() async throws {
-            let yaml = "vault: { path: /srv/vault.db }\nlab: { heartbeat: 1s, timeout: 10s }\n"
+            let yaml =
+                "vault: { path: /var/lib/vault/vault.db }\nlab: { heartbeat: 1s, timeout: 10s }\n"
 
             #expect(try await self.paird(["check-config", "FILE"], yaml).status == 78)
             #expect(try await self.paird(["check-config", "--lab", "FILE"], yaml).status == 0)

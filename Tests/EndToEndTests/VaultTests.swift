@@ -151,11 +151,7 @@ extension EndToEnd {
                 try await Ledger.make(
                     in: lab,
                     on: .one,
-                    more: """
-                        CREATE TABLE bulk (id INTEGER PRIMARY KEY, data BLOB);
-                        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 64)
-                          INSERT INTO bulk SELECT i, randomblob(1048576) FROM n;
-                        """
+                    more: Ledger.bulk(mebibytes: 64)
                 )
                 try await lab.pair()
                 let writer = LedgerWriter(try lab.application(.one))
@@ -175,11 +171,7 @@ extension EndToEnd {
                 try await Ledger.make(
                     in: lab,
                     on: .one,
-                    more: """
-                        CREATE TABLE bulk (id INTEGER PRIMARY KEY, data BLOB);
-                        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1024)
-                          INSERT INTO bulk SELECT i, randomblob(1048576) FROM n;
-                        """
+                    more: Ledger.bulk(mebibytes: 1024)
                 )
                 try await lab.pair()
                 let application = try LedgerApplication(lab, rate: 200)
@@ -326,11 +318,7 @@ extension EndToEnd {
                 try await Ledger.make(
                     in: lab,
                     on: .one,
-                    more: """
-                        CREATE TABLE bulk (id INTEGER PRIMARY KEY, data BLOB);
-                        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 16)
-                          INSERT INTO bulk SELECT i, randomblob(1048576) FROM n;
-                        """
+                    more: Ledger.bulk(mebibytes: 16)
                 )
                 try await lab.pair()
                 try await lab.operate(

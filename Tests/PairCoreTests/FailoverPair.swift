@@ -78,6 +78,23 @@ struct FailoverPair {
         return pair
     }
 
+    /// A pair whose node 0 has relinquished in a switchover, its message in ``inFlight``.
+    static func relinquished() -> FailoverPair {
+        var pair = FailoverPair.protected()
+        pair.ask(0, .switchover, 7)
+        while pair.disks[0].relinquish == nil, !pair.inFlight.isEmpty {
+            let (node, message) = pair.inFlight.removeFirst()
+            pair.tell(node, .received(message, fresh: pair.nonce()))
+            if case .primary(let primary) = pair.nodes[0].state,
+                case .handingOver(let handingOver) = primary.stage,
+                case .draining(let end) = handingOver.step
+            {
+                pair.tell(0, .peerApplied(end, inSync: true))
+            }
+        }
+        return pair
+    }
+
     #if PLANTED_BUGS
         /// Makes the mistake from now on, until the node starts again.
         mutating func plant(_ bug: PlantedBug?, in node: Int) { self.nodes[node].planted = bug }

@@ -3,25 +3,8 @@ import Testing
 
 @Suite("Failover: a switchover")
 struct SwitchoverTests {
-    /// Node 0 has relinquished, and its message is in `inFlight`.
-    private func relinquished() -> FailoverPair {
-        var pair = FailoverPair.protected()
-        pair.ask(0, .switchover, 7)
-        while pair.disks[0].relinquish == nil, !pair.inFlight.isEmpty {
-            let (node, message) = pair.inFlight.removeFirst()
-            pair.tell(node, .received(message, fresh: pair.nonce()))
-            if case .primary(let primary) = pair.nodes[0].state,
-                case .handingOver(let handingOver) = primary.stage,
-                case .draining(let end) = handingOver.step
-            {
-                pair.tell(0, .peerApplied(end, inSync: true))
-            }
-        }
-        return pair
-    }
-
     @Test func `exchanges the roles with the marker before the record`() throws {
-        var pair = self.relinquished()
+        var pair = FailoverPair.relinquished()
         let effects = pair.log.filter { $0.node == 0 }.map(\.effect)
         let relinquish = try #require(
             effects.firstIndex { effect in
@@ -40,7 +23,7 @@ struct SwitchoverTests {
     }
 
     @Test func `never acts on an offer that it has called off`() throws {
-        var pair = self.relinquished()
+        var pair = FailoverPair.relinquished()
         let offer = try #require(pair.inFlight.last)
         pair.inFlight = []
         pair.tell(1, .positionChanged(Position(epoch: .none, txid: TXID(9), digest: .empty)))
@@ -59,7 +42,7 @@ struct SwitchoverTests {
     }
 
     @Test func `stays closed in doubt until the peer has spoken, over restarts`() {
-        var pair = self.relinquished()
+        var pair = FailoverPair.relinquished()
         pair.inFlight = []
         pair.isCut = true
 

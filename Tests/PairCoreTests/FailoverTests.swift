@@ -370,4 +370,21 @@ struct LeaseTests {
         #expect(searching == .closed)
         #expect(pair.nodes[0].gate == .open)
     }
+
+    @Test func `a request that is typed again replaces the one that is on its way`() throws {
+        var pair = FailoverPair()
+        pair.ask(0, .standalone, 1)
+        pair.deliver()
+        pair.ask(0, .enableHA(discardingPeerVault: false), 2)
+        let earlier = try #require(pair.inFlight.last)
+        pair.inFlight = []
+        pair.ask(0, .enableHA(discardingPeerVault: false), 3)
+        pair.inFlight = [earlier]
+
+        pair.deliver()
+        #expect(pair.disks[1].role == .secondary, "it joins for the earlier word")
+        pair.tick(30)
+
+        #expect(pair.disks.map(\.role) == [.primary, .secondary])
+    }
 }

@@ -23,19 +23,8 @@
         /// Node 0 offers, node 1 calls that off because it holds something else, and then the offer
         /// comes once more when node 1 holds what was offered.
         private func roleAfterLateOffer(planting bug: PlantedBug?) throws -> Role {
-            var pair = FailoverPair.protected()
+            var pair = FailoverPair.relinquished()
             pair.plant(bug, in: 1)
-            pair.ask(0, .switchover, 7)
-            while pair.disks[0].relinquish == nil, !pair.inFlight.isEmpty {
-                let (node, message) = pair.inFlight.removeFirst()
-                pair.tell(node, .received(message, fresh: pair.nonce()))
-                if case .primary(let primary) = pair.nodes[0].state,
-                    case .handingOver(let handingOver) = primary.stage,
-                    case .draining(let end) = handingOver.step
-                {
-                    pair.tell(0, .peerApplied(end, inSync: true))
-                }
-            }
             guard case .statement(var offer) = try #require(pair.inFlight.last).message else {
                 throw NoOffer()
             }

@@ -9,7 +9,7 @@ func configuration(
     isLab: Bool = false
 ) throws(ConfigurationRejection) -> Configuration {
     try Configuration(
-        yaml: "vault: { path: /srv/vault/vault.db }\n" + more,
+        yaml: "vault: { path: /var/lib/vault/vault.db }\n" + more,
         file: "paird.yaml",
         isLab: isLab
     )
@@ -29,7 +29,7 @@ func rejection(_ more: String, isLab: Bool = false) -> String {
 struct AcceptedConfigurationTests {
     @Test func `needs nothing but the vault's path`() throws {
         var expected = Configuration()
-        expected.vaultPath = "/srv/vault/vault.db"
+        expected.vaultPath = "/var/lib/vault/vault.db"
 
         #expect(try configuration() == expected)
     }
@@ -39,7 +39,7 @@ struct AcceptedConfigurationTests {
             """
             pair: { name: vault-eu }
             node: { name: ams-1, model: "PAM 500" }
-            state: { dir: /srv/paird }
+            state: { dir: /var/lib/other }
             listen: { replication: "10.0.0.1:6022", health: "[::1]:6023" }
             peer: { addresses: ["10.0.0.2:6022", "nyc-1.example:6022"] }
             failover: { policy: manual, timeout: 9000s, on_divergence: auto, reach: ["192.0.2.1:443"] }
@@ -49,17 +49,17 @@ struct AcceptedConfigurationTests {
               loss_budget: off
             storage: { stall_limit: 30s }
             health: { detail: true }
-            control: { socket: /srv/control.sock, admin_group: admins, monitor_group: watchers }
+            control: { socket: /run/other.sock, admin_group: admins, monitor_group: watchers }
             log: { level: debug, format: json }
             """
         )
 
         var expected = Configuration()
-        expected.vaultPath = "/srv/vault/vault.db"
+        expected.vaultPath = "/var/lib/vault/vault.db"
         expected.pairName = "vault-eu"
         expected.nodeName = "ams-1"
         expected.model = "PAM 500"
-        expected.stateDirectory = "/srv/paird"
+        expected.stateDirectory = "/var/lib/other"
         expected.replicationListener = HostPort(host: "10.0.0.1", port: 6022)
         expected.healthListener = HostPort(host: "::1", port: 6023)
         expected.peerAddresses = [
@@ -73,7 +73,7 @@ struct AcceptedConfigurationTests {
         expected.maxRate = 100 << 20
         expected.stallLimit = .seconds(30)
         expected.healthDetail = true
-        expected.control.socket = "/srv/control.sock"
+        expected.control.socket = "/run/other.sock"
         expected.control.adminGroup = "admins"
         expected.control.monitorGroup = "watchers"
         expected.log.level = .debug
@@ -223,7 +223,7 @@ struct RejectedConfigurationTests {
 
     @Test func `is refused when it names a group that nobody has made`() {
         let yaml = """
-            vault: { path: /srv/vault/vault.db }
+            vault: { path: /var/lib/vault/vault.db }
             control: { admin_group: wheel, monitor_group: lookers }
             """
         let refusal = #expect(throws: ConfigurationRejection.self) {
@@ -238,7 +238,7 @@ struct RejectedConfigurationTests {
         // The default group need not be there: the control socket is then for root only.
         #expect(throws: Never.self) {
             try Configuration(
-                yaml: "vault: { path: /srv/vault/vault.db }",
+                yaml: "vault: { path: /var/lib/vault/vault.db }",
                 file: "paird.yaml",
                 isLab: false
             ) { _ in false }

@@ -155,6 +155,14 @@ final class CaptureBench: Sendable {
     @discardableResult
     func settle() throws -> Position { try self.vault.captureNow(timeout: .seconds(20)) }
 
+    /// Looks again and again until `condition` holds, or for 20 s; the caller then says what it expects.
+    func wait(until condition: () throws -> Bool) rethrows {
+        let deadline = ContinuousClock.now + .seconds(20)
+        while try !condition(), ContinuousClock.now < deadline {
+            Thread.sleep(forTimeInterval: 0.01)
+        }
+    }
+
     /// How long the WAL has been at most: its file never gets shorter.
     func walByteCount() throws -> Int {
         let attributes = try FileManager.default.attributesOfItem(atPath: self.path + "-wal")

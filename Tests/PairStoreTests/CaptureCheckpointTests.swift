@@ -155,10 +155,7 @@ struct CaptureCheckpointTests {
         let holder = try bench.process("app = connect(); app.execute('BEGIN IMMEDIATE')")
         defer { holder.end() }
 
-        let deadline = ContinuousClock.now + .seconds(20)
-        while bench.vault.longestWriteHold ?? .zero < .seconds(1), ContinuousClock.now < deadline {
-            Thread.sleep(forTimeInterval: 0.01)
-        }
+        bench.wait { bench.vault.longestWriteHold ?? .zero >= .seconds(1) }
 
         #expect(before < .seconds(1))
         #expect(bench.vault.longestWriteHold ?? .zero >= .seconds(1))
@@ -170,10 +167,10 @@ struct CaptureCheckpointTests {
         try bench.shell("INSERT INTO t(body) VALUES('by file copy alone');")
         try bench.settle()
 
-        let deadline = ContinuousClock.now + .seconds(20)
         var content = ""
-        while !content.contains("alone"), ContinuousClock.now < deadline {
+        try bench.wait {
             content = try CaptureBench.run(["sh", "-c", "strings \"$0\"", bench.path])
+            return content.contains("alone")
         }
 
         #expect(content.contains("by file copy alone"))
@@ -214,10 +211,7 @@ struct CaptureCheckpointTests {
         _ = try CaptureBench.run(["mv", bench.path, bench.path + ".old"])
         _ = try CaptureBench.run(["cp", bench.path + ".old", bench.path])
 
-        let deadline = ContinuousClock.now + .seconds(10)
-        while bench.events.isEmpty, ContinuousClock.now < deadline {
-            Thread.sleep(forTimeInterval: 0.01)
-        }
+        bench.wait { !bench.events.isEmpty }
         #expect(bench.events.count == 1 && bench.events[0].contains("replaced"))
         #expect(throws: VaultError.replaced(path: bench.path)) { try bench.settle() }
     }
