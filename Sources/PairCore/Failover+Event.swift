@@ -41,6 +41,8 @@ extension Failover {
         /// when nothing shows either that the vault still holds what came before it.
         case continuityLost(after: Position, isReplaced: Bool)
         case operatorAsked(Request)
+        /// The node's configuration has changed while it runs.
+        case configured(Configuration)
         /// An effect failed on the disk; the rest of its list was not carried out.
         case storageFailed
     }

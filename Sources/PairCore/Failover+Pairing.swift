@@ -267,10 +267,11 @@ extension Failover {
             cause: cause,
             wallSeconds: self.wallSeconds
         )
-        self.persist { record in
+        self.persist { [policy = self.configuration.policy] record in
             record.lineage.append(entry)
             record.epoch = epoch
             record.role = .standalone
+            record.policy = policy
             record.right = .solo
             Self.disarm(&record)
             record.operation = nil
@@ -290,8 +291,9 @@ extension Failover {
     mutating func becomeParked() {
         self.emit(.stopLog)
         self.emit(.setMarker)
-        self.persist { record in
+        self.persist { [policy = self.configuration.policy] record in
             record.role = .none
+            record.policy = policy
             record.right = .solo
             Self.disarm(&record)
             record.operation = nil

@@ -127,7 +127,9 @@ extension Failover {
         let pause = isUrgent ? self.timing.tick : self.timing.repetition
         self.primary.nextHeartbeat = self.clock.longest + pause
         let n = self.say(.heartbeat, nonce: self.link.peerHeartbeatNonce)
-        self.primary.sent.append((n, self.clock.longest))
+        self.primary.sent.append(
+            Primary.Sent(n: n, at: self.clock.longest, timeout: self.timing.timeout)
+        )
         if self.primary.sent.count > 256 { self.primary.sent.removeFirst() }
     }
 
@@ -149,11 +151,11 @@ extension Failover {
         self.link.peerHeartbeatNonce = acknowledgement.nonce
         self.primary.armedGeneration =
             acknowledgement.isArmed ? acknowledgement.armGeneration : nil
-        let sentAt =
-            self.has(.leaseFromReceipt) ? self.clock.longest : self.primary.sent[index].at
+        let sent = self.primary.sent[index]
+        let sentAt = self.has(.leaseFromReceipt) ? self.clock.longest : sent.at
         self.primary.sent.removeFirst(index + 1)
         self.primary.nextHeartbeat = sentAt + self.timing.heartbeat
-        let lease = Lease(sent: sentAt, timeout: self.timing.timeout)
+        let lease = Lease(sent: sentAt, timeout: sent.timeout)
         if lease.end > self.primary.lease?.end ?? .zero { self.primary.lease = lease }
         guard self.record.right == .leased, self.leaseIsValid else { return }
         if self.record.aloneSince != nil { self.persist { $0.aloneSince = nil } }

@@ -138,10 +138,11 @@ extension Failover {
             cause: cause,
             wallSeconds: self.wallSeconds
         )
-        self.persist { record in
+        self.persist { [policy = self.configuration.policy] record in
             record.lineage.append(entry)
             record.epoch = epoch
             record.role = .primary
+            record.policy = policy
             record.right = .solo
             // Whatever this node was armed for belongs to the old epoch.
             Self.disarm(&record)

@@ -8,7 +8,10 @@ extension Failover {
         self.link.nonce = start.nonces.0
         self.issue(start.nonces.1)
         // Durable before the first message: the peer tells this start's words from older ones by it.
-        self.persist { $0.incarnation += 1 }
+        self.persist { [policy = self.ownPolicy] record in
+            record.incarnation += 1
+            record.policy = policy
+        }
         self.repeatAsking()
         switch self.record.role {
         case .none:

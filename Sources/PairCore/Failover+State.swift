@@ -27,6 +27,14 @@ extension Failover {
             }
         }
 
+        struct Sent: Hashable, Sendable {
+            var n: UInt64
+            /// On ``FailoverClock/longest``.
+            var at: Duration
+            /// What its answer is good for: the timeout that it spoke of, or a shorter one since.
+            var timeout: Duration
+        }
+
         package struct Closed: Hashable, Sendable {
             package enum Reason: Hashable, Sendable {
                 /// After a start or a gap: the peer may have promoted itself.
@@ -52,8 +60,8 @@ extension Failover {
 
         package var stage: Stage
         package var lease: Lease?
-        /// Heartbeats of this start that may still be answered: `n` and when they were sent.
-        var sent: [(n: UInt64, at: Duration)] = []
+        /// Heartbeats of this start that may still be answered.
+        var sent: [Sent] = []
         /// On ``FailoverClock/longest``.
         var nextHeartbeat: Duration = .zero
         var nextProbe: Duration = .zero

@@ -9,15 +9,26 @@
 /// on its slowest. And whoever gives up a right does so in a persisted record that names what it gives
 /// up, so that no late message can take it back.
 package struct Failover: Sendable {
-    /// What the node's own configuration adds to the pair's policy.
+    /// What the node's own configuration says; its policy counts while this node leads.
     package struct Configuration: Hashable, Sendable {
         package var timing: FailoverTiming
+        package var failover: FailoverPolicy
         /// `failover.reach` names addresses whose answers are evidence of not being isolated.
         package var hasReach: Bool
 
-        package init(timing: FailoverTiming, hasReach: Bool = false) {
+        package init(
+            timing: FailoverTiming,
+            failover: FailoverPolicy,
+            hasReach: Bool = false
+        ) {
             self.timing = timing
+            self.failover = failover
             self.hasReach = hasReach
+        }
+
+        /// What this node would have the pair do.
+        package var policy: PairPolicy {
+            PairPolicy(failover: self.failover, timeout: self.timing.timeout)
         }
     }
 
@@ -57,7 +68,7 @@ package struct Failover: Sendable {
     var nextIdleProbe: Duration = .zero
     var wallSeconds: Int64 = 0
     var effects: [Effect] = []
-    package var configuration: Configuration
+    package internal(set) var configuration: Configuration
     #if PLANTED_BUGS
         /// A mistake made on purpose, to prove that the simulator finds it.
         package var planted: PlantedBug?
@@ -116,6 +127,7 @@ package struct Failover: Sendable {
         case .continuityLost(let position, let isReplaced):
             self.continuityLost(at: position, isReplaced: isReplaced)
         case .operatorAsked(let request): self.ask(request)
+        case .configured(let configuration): self.configure(configuration)
         case .storageFailed: self.fail()
         }
         return self.effects
@@ -222,4 +234,6 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case yieldOpen
     /// The primary takes the pledge's right before the pledge.
     case soloWithoutPledge
+    /// A primary that shortens the timeout keeps the lease that the longer one gave it.
+    case keepLongLease
 }

@@ -18,6 +18,8 @@ package struct PairFacts: Hashable, Sendable {
     package var troubles: [String]
     /// What keeps a pair that is in sync from being protected.
     package var reservations: [Reservation]
+    /// What an operator should know of a pair however well it does.
+    package var notes: [String]
     package var lastVerifyFailed: Bool
     /// The peer refuses this node's key: its operator has removed the pair, or replaced the node.
     package var isDistrusted: Bool
@@ -55,6 +57,7 @@ package struct PairFacts: Hashable, Sendable {
         peerGate: GateState?,
         troubles: [String],
         reservations: [Reservation] = [],
+        notes: [String] = [],
         lastVerifyFailed: Bool,
         isDistrusted: Bool = false
     ) {
@@ -69,6 +72,7 @@ package struct PairFacts: Hashable, Sendable {
         self.peerGate = peerGate
         self.troubles = troubles
         self.reservations = reservations
+        self.notes = notes
         self.lastVerifyFailed = lastVerifyFailed
         self.isDistrusted = isDistrusted
     }
@@ -112,6 +116,7 @@ package struct PairFacts: Hashable, Sendable {
             judgement.reasons.append(reservation.reason)
             judgement.next = judgement.next ?? reservation.next
         }
+        judgement.reasons += self.notes
         if judgement.verdict != .protected, judgement.verdict != .standalone {
             judgement.next = judgement.next ?? "pairctl status --watch"
         }

@@ -39,6 +39,13 @@ package struct Timers: Hashable, Sendable {
         return max(twice + .milliseconds(100), .milliseconds(milliseconds))
     }
 
+    /// How many heartbeats in a row may be lost before the gate of a `strict` primary begins to
+    /// close, whose lease is the shortest promise that depends on them.
+    package var heartbeatsThatMayBeLost: Int {
+        let lease = Lease(sent: .zero, timeout: self.timeout).end
+        return max(0, Int((lease - self.gateMargin) / self.heartbeat) - 1)
+    }
+
     /// The node loop's tick, and the period of probes while the gate is closed.
     package var tick: Duration { self.isLab ? min(self.heartbeat / 10, .seconds(1)) : .seconds(1) }
 

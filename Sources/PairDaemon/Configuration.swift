@@ -133,7 +133,7 @@ extension Configuration {
             ("storage.stall_limit", self.stallLimit == running.stallLimit),
             ("health.detail", self.healthDetail == running.healthDetail),
             ("control", self.control == running.control),
-            ("lab", self.lab == running.lab),
+            ("lab.heartbeat", self.lab?.heartbeat == running.lab?.heartbeat),
         ]
         return compared.filter { !$0.isEqual }.map(\.key)
     }
@@ -144,6 +144,7 @@ extension Configuration {
         result.log = self.log
         result.failover.reach = self.failover.reach
         result.failover.timeout = self.failover.timeout
+        if self.lab?.heartbeat == running.lab?.heartbeat { result.lab = self.lab }
         result.maxRate = self.maxRate
         result.lossBudget = self.lossBudget
         return result

@@ -185,10 +185,6 @@ package struct Daemon: Sendable {
             )
         record.identity.name = configuration.nodeName ?? Machine.hostName()
         record.identity.model = configuration.model ?? Machine.productName()
-        record.policy = PairPolicy(
-            failover: configuration.failover.policy,
-            timeout: configuration.timers.timeout
-        )
         try Self.attempt(1) { try file.store(record) }
         return (RecordKeeper(file: file, record: record), lock)
     }

@@ -37,7 +37,8 @@ extension NodeShell {
         if let failover = facts.failover, case .secondary = failover.state,
             failover.record.arming.isArmed
         {
-            untilPromotion = max(.zero, self.timers.timeout - failover.silence).inSeconds
+            let left = failover.record.policy.timeout - failover.silence
+            untilPromotion = max(.zero, left).inSeconds
         }
         return [
             Metrics.Sample(.peerUp, value: self.view.isPeerUp ? 1 : 0),

@@ -18,7 +18,9 @@ extension NodeLoop {
 
     /// The configuration was read again: what the machine itself knows of it follows.
     func takeConfiguration() {
-        self.failover?.configuration.hasReach = !self.shell.configuration.failover.reach.isEmpty
+        // A machine that is made later reads it then.
+        guard self.failover != nil else { return }
+        self.tell(.configured(Failover.Configuration(self.shell.configuration)))
     }
 
     /// Evidence of not being the isolated one.

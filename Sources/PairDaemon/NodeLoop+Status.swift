@@ -20,12 +20,13 @@ extension NodeLoop {
                 peer: record.peer == nil ? nil : self.peerName
             ),
             silence: self.silence(values, now),
-            timeout: self.shell.timers.timeout,
+            timeout: self.record.policy.timeout,
             equalSince: self.equalAt.map { now - $0 },
             unacknowledgedFor: values.durable.since.map { now - $0 } ?? .zero,
             peerGate: self.peerGate,
             troubles: self.troubles,
             reservations: self.reservations + self.tailReservations,
+            notes: self.policyNotes,
             lastVerifyFailed: (self.lastVerification?.differences ?? 0) > 0,
             isDistrusted: self.isDistrusted
         )
@@ -80,6 +81,47 @@ extension NodeLoop {
                 next: "pairctl tail list"
             )
         }
+    }
+
+    /// What is odd about the timeout and the policy that are in force.
+    private var policyNotes: [String] {
+        let (record, configuration) = (self.record, self.shell.configuration)
+        guard record.role == .primary || record.role == .secondary else { return [] }
+        var notes: [String] = []
+        if record.policy.failover != .manual, self.timersInForce.heartbeatsThatMayBeLost < 2 {
+            notes.append(
+                "failover.timeout \(Measure.text(record.policy.timeout)) is tight: of two heartbeats "
+                    + "that are lost in a row the second is one too many"
+            )
+        }
+        guard record.role == .secondary else { return notes }
+        let isLab = configuration.lab != nil
+        let chosen = [
+            (
+                isLab ? "lab.timeout" : "failover.timeout",
+                Measure.text(configuration.timers.timeout),
+                Measure.text(record.policy.timeout)
+            ),
+            (
+                "failover.policy", configuration.failover.policy.rawValue,
+                record.policy.failover.rawValue
+            ),
+        ]
+        for (key, own, inForce) in chosen where own != inForce {
+            notes.append(
+                "\(key) is \(own) in this node's file, and \(inForce) on \(self.peerName): the "
+                    + "primary's counts, so write \(inForce) here too"
+            )
+        }
+        return notes
+    }
+
+    /// The configured ones with the pair's timeout.
+    private var timersInForce: Timers {
+        let (configured, timeout) = (self.shell.timers, self.record.policy.timeout)
+        return configured.isLab
+            ? Timers(labHeartbeat: configured.heartbeat, timeout: timeout)
+            : Timers(timeout: timeout)
     }
 
     /// Protected, or kept from it by nothing but an undisposed tail: what `--wait` waits for.
@@ -311,7 +353,7 @@ extension NodeLoop {
         }
         let isSecondary = record.role == .secondary
         let isArmed = isSecondary && record.arming.isArmed
-        let left = timers.timeout - (self.failover?.silence ?? .zero)
+        let left = record.policy.timeout - (self.failover?.silence ?? .zero)
         return StatusReport.Failover(
             timeout: record.policy.timeout,
             heartbeat: timers.heartbeat,

@@ -162,10 +162,7 @@ extension NodeLoop {
         self.failover = Failover(
             record: record,
             position: start,
-            configuration: Failover.Configuration(
-                timing: FailoverTiming(self.shell.timers),
-                hasReach: !self.shell.configuration.failover.reach.isEmpty
-            )
+            configuration: Failover.Configuration(self.shell.configuration)
         )
         self.tell(
             .started(
@@ -431,8 +428,18 @@ extension Lineage {
     }
 }
 
+extension Failover.Configuration {
+    init(_ configuration: Configuration) {
+        self.init(
+            timing: FailoverTiming(configuration.timers),
+            failover: configuration.failover.policy,
+            hasReach: !configuration.failover.reach.isEmpty
+        )
+    }
+}
+
 extension FailoverTiming {
-    init(_ timers: Timers) {
+    fileprivate init(_ timers: Timers) {
         self.init(
             timeout: timers.timeout,
             heartbeat: timers.heartbeat,

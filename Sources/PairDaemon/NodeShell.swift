@@ -78,16 +78,14 @@ final class NodeShell: Sendable {
                 checksMode: true
             )
             let old = self.configuration
-            var taken = read.reloaded(over: old)
-            taken.failover.timeout = old.failover.timeout
+            let taken = read.reloaded(over: old)
             self.running.withLock { $0 = taken }
             self.level.set(
                 Logger.Level(rawValue: taken.log.level.rawValue) ?? .info,
                 LogFormat(rawValue: taken.log.format.rawValue) ?? .auto
             )
             self.post(.reconfigured)
-            var kept = read.keysNeedingRestart(comparedWith: old)
-            if read.failover.timeout != old.failover.timeout { kept.append("failover.timeout") }
+            let kept = read.keysNeedingRestart(comparedWith: old)
             self.log.emit(
                 .configReloaded,
                 kept.isEmpty

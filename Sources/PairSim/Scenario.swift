@@ -17,6 +17,8 @@ package struct Scenario: Sendable {
     /// Operators may vouch, wrongly, that the other node is down.
     package var allowsForce: Bool
     package var hasReach: Bool
+    /// An operator edits the nodes' files: mostly one at a time, so that they differ for a while.
+    package var changesTimeout: Bool
     package var skipsQuietTicks = true
     #if PLANTED_BUGS
         package var planted: PlantedBug?
@@ -64,5 +66,6 @@ package struct Scenario: Sendable {
         }
         self.allowsForce = chance.once(in: 8)
         self.hasReach = chance.once(in: 4)
+        self.changesTimeout = chance.once(in: 4)
     }
 }

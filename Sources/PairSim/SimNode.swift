@@ -9,6 +9,8 @@ package final class SimNode {
     // The disk.
     package internal(set) var vault = SimVault()
     package internal(set) var record: NodeRecord
+    /// What the node's file says.
+    package internal(set) var timeout: Duration
     /// Sealed tails, by their names; the peer's copies too.
     package internal(set) var archives: [String: [SimTransaction]] = [:]
 
@@ -55,6 +57,7 @@ package final class SimNode {
     init(bit: NodeBit, record: NodeRecord) {
         self.bit = bit
         self.record = record
+        self.timeout = record.policy.timeout
     }
 
     /// The ticks that have passed since the last that the daemon was told of.

@@ -99,7 +99,7 @@ extension Simulation {
         guard self.nodes[index].record.role == .primary, self.nodes[index].record.right == .leased,
             case .primary(let primary) = failover.state
         else { return }
-        let margin = FailoverTiming(timeout: self.scenario.timeout).closingMargin
+        let margin = self.configuration(of: bit).timing.closingMargin
         let left = (primary.lease?.end ?? .zero) - failover.clock.longest - margin
         // The lease's end by this node's own clock, from its last tick.
         let real = Int64(max(.zero, left) / .microseconds(1)) * self.nodes[index].second / 1_000_000
@@ -205,6 +205,19 @@ extension Simulation {
             default: .promote(isForced: isForced)
             }
         self.ask(self.newRequest(verb), on: bit)
+    }
+
+    /// Edits a node's file; the daemon reads it at once, or when it starts again.
+    mutating func changeTimeout() {
+        guard !self.faultsAreOver else { return }
+        let next = self.now + self.untilNext(self.scenario.faultInterval)
+        self.queue.add(.changeTimeout, at: next)
+        let bit: NodeBit = self.chance.once(in: 2) ? .zero : .one
+        let timeout = self.chance.pick([.seconds(300), .seconds(420), .seconds(840)] as [Duration])
+        self.nodes[self.node(bit)].timeout = timeout
+        self.note("operator on node \(bit.rawValue): the file says \(timeout)")
+        guard !self.chance.once(in: 3) else { return }
+        self.tell(bit, .configured(self.configuration(of: bit)))
     }
 
     mutating func ask(_ request: Request, on bit: NodeBit) {

@@ -28,10 +28,7 @@ extension Simulation {
         var failover = Failover(
             record: record,
             position: self.nodes[index].vault.position,
-            configuration: Failover.Configuration(
-                timing: FailoverTiming(timeout: self.scenario.timeout),
-                hasReach: self.scenario.hasReach
-            )
+            configuration: self.configuration(of: bit)
         )
         #if PLANTED_BUGS
             failover.planted = self.scenario.planted
@@ -54,6 +51,15 @@ extension Simulation {
                 after: 2_000
             )
         }
+    }
+
+    /// What the node's file says at this moment.
+    func configuration(of bit: NodeBit) -> Failover.Configuration {
+        Failover.Configuration(
+            timing: FailoverTiming(timeout: self.nodes[self.node(bit)].timeout),
+            failover: self.scenario.policy,
+            hasReach: self.scenario.hasReach
+        )
     }
 
     var wall: Int64 { 1_700_000_000 + self.now / 1_000_000 }

@@ -17,6 +17,7 @@ package struct Simulation {
         case wakeDaemon(NodeBit)
         case fault
         case verb
+        case changeTimeout
         case heal(blocked: [Bool])
         case retryLog(NodeBit, start: UInt64)
         case keepLog(NodeBit, start: UInt64, work: UInt64)
@@ -148,6 +149,10 @@ package struct Simulation {
             let verb = self.untilNext(interval)
             self.queue.add(.verb, at: .minutes(2) + verb)
         }
+        if self.scenario.changesTimeout {
+            let change = self.untilNext(self.scenario.faultInterval)
+            self.queue.add(.changeTimeout, at: .minutes(2) + change)
+        }
         self.queue.add(.settle, at: self.scenario.duration)
     }
 
@@ -167,7 +172,7 @@ package struct Simulation {
             .request(let node, _):
             bit = node
         case .packet, .guardCloses, .write, .start, .resume, .wakeDaemon, .fault, .verb,
-            .heal, .settle:
+            .changeTimeout, .heal, .settle:
             return false
         }
         let node = self.nodes[self.node(bit)]
@@ -193,6 +198,7 @@ package struct Simulation {
         case .wakeDaemon(let bit): self.wakeDaemon(bit)
         case .fault: self.injectFault()
         case .verb: self.operatorActs()
+        case .changeTimeout: self.changeTimeout()
         case .heal(let blocked): self.isBlocked = blocked
         case .retryLog(let bit, let start): self.retryLog(bit, start: start)
         case .keepLog(let bit, let start, let work): self.keepLog(bit, start: start, work: work)

@@ -12,6 +12,7 @@ package struct Story {
         scenario.policy = policy
         scenario.timeout = .seconds(840)
         scenario.hasReach = false
+        scenario.changesTimeout = false
         self.simulation = Simulation(scenario, recordingTranscript: true)
         self.simulation.isStory = true
         self.simulation.faultsAreOver = true

@@ -46,6 +46,7 @@ extension Failover.Event {
         case .continuityLost(let position, let isReplaced):
             "continuity lost after \(position)\(isReplaced ? ", the vault replaced" : "")"
         case .operatorAsked(let request): "asked \(request.verb)"
+        case .configured(let configuration): "configured \(configuration.policy.timeout)"
         case .storageFailed: "storage failed"
         }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import PairCore
 import PairLab
 import Testing
@@ -125,6 +126,63 @@ extension EndToEnd {
                     return try await lab.status(.two).local.state == .streaming
                 }
                 try await lab.protected()
+            }
+        }
+
+        @Test func `both nodes go by the primary's timeout, however that changes`() async throws {
+            let options = LabOptions(heartbeat: .milliseconds(500), timeout: .seconds(61))
+            try await LabPair.enabled(options) { lab in
+                func reload(_ node: LabNode, _ old: String, _ new: String) throws {
+                    let yaml = lab.folder.configuration(node)
+                    try String(contentsOfFile: yaml, encoding: .utf8)
+                        .replacing("timeout: \(old)", with: "timeout: \(new)")
+                        .write(toFile: yaml, atomically: false, encoding: .utf8)
+                    Glibc.kill(try #require(lab[node].pid), SIGHUP)
+                }
+                func timeout(_ node: LabNode) async throws -> Double {
+                    try await lab.status(node).failover.timeoutSeconds
+                }
+
+                try reload(.two, "61s", "7s")
+                try await eventually("node 2 says that its own file does not count") {
+                    try await lab.status(.two).reasons.contains {
+                        $0.hasPrefix("lab.timeout is 7s in this node's file, and 61s on node-1")
+                    }
+                }
+                #expect(try await timeout(.two) == 61)
+                #expect(try await lab.status(.two).verdict == .protected)
+
+                try reload(.one, "61s", "5s")
+                try await eventually("node 2 has heard of it") { try await timeout(.two) == 5 }
+                #expect(try await timeout(.one) == 5)
+                let events = try await lab.operate(.one, ["events"]).output
+                #expect(!events.contains("restart needed"), "\(events)")
+
+                try await lab.kill(.two)
+                try await lab.start(.two)
+                try await lab.protected()
+                #expect(try await timeout(.two) == 5)
+                let death = ContinuousClock.now
+                try await lab.kill(.one)
+                try await eventually("node 2 promotes itself") {
+                    try await lab.status(.two).local.role == .primary
+                }
+
+                #expect(ContinuousClock.now - death < .seconds(61), "by the timeout of before")
+                #expect(try await timeout(.two) == 7, "its own file counts now")
+            }
+        }
+
+        @Test func `says on both nodes that a timeout is tight, and stays protected`() async throws
+        {
+            let options = LabOptions(heartbeat: .seconds(4), timeout: .seconds(10))
+            try await LabPair.enabled(options) { lab in
+                for node in LabNode.allCases {
+                    let status = try await lab.status(node)
+                    #expect(status.verdict == .protected)
+                    #expect(status.reasons.count == 1 && status.reasons[0].contains("10s is tight"))
+                    #expect(status.next == nil)
+                }
             }
         }
 

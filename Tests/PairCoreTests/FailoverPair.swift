@@ -5,6 +5,8 @@ struct FailoverPair {
     var nodes: [Failover] = []
     /// What each node has made durable.
     var disks: [NodeRecord] = []
+    /// The timeout that each node's file has.
+    var files: [Duration]
     /// All effects since the beginning, with the node that they are of.
     var log: [(node: Int, effect: Failover.Effect)] = []
     /// Messages that have been sent and not delivered.
@@ -21,6 +23,7 @@ struct FailoverPair {
     static func operation(_ number: UInt64) -> OperationID { OperationID(high: 0, low: number) }
 
     init(policy: FailoverPolicy = .available, timeout: Duration = .seconds(840)) {
+        self.files = [timeout, timeout]
         for bit in [NodeBit.zero, .one] {
             func id(_ bit: NodeBit) -> NodeID { NodeID(high: 0, low: UInt64(bit.rawValue)) }
             var record = NodeRecord(
@@ -55,8 +58,22 @@ struct FailoverPair {
         Failover(
             record: record,
             position: position,
-            configuration: Failover.Configuration(timing: FailoverTiming(timeout: timeout))
+            configuration: Self.configuration(record.policy.failover, timeout)
         )
+    }
+
+    private static func configuration(
+        _ policy: FailoverPolicy,
+        _ timeout: Duration
+    ) -> Failover.Configuration {
+        Failover.Configuration(timing: FailoverTiming(timeout: timeout), failover: policy)
+    }
+
+    /// An operator changes the node's file, and the daemon reads it again.
+    mutating func configure(_ node: Int, timeout: Duration) {
+        self.files[node] = timeout
+        let policy = self.nodes[node].configuration.failover
+        self.tell(node, .configured(Self.configuration(policy, timeout)))
     }
 
     /// A pair whose node 0 serves and whose node 1 is armed.
@@ -108,11 +125,7 @@ struct FailoverPair {
     /// A start of the daemon from what is durable.
     mutating func start(_ node: Int) {
         let position = self.nodes[node].position
-        self.nodes[node] = Self.machine(
-            self.disks[node],
-            self.disks[node].policy.timeout,
-            at: position
-        )
+        self.nodes[node] = Self.machine(self.disks[node], self.files[node], at: position)
         self.tell(
             node,
             .started(
@@ -179,6 +192,12 @@ struct FailoverPair {
             for node in only { self.tell(node, .tick(Self.second)) }
             self.deliver()
         }
+    }
+
+    /// One second passes for one node, and what it says stays under way.
+    mutating func tickWithoutDelivery(_ node: Int) {
+        self.now += .seconds(1)
+        self.tell(node, .tick(Self.second))
     }
 
     static let second = Failover.Tick(

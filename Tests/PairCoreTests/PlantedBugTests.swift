@@ -47,8 +47,7 @@
             var late: PeerMessage?
             var patience = 300
             while late == nil, patience > 0 {
-                pair.now += .seconds(1)
-                pair.tell(0, .tick(FailoverPair.second))
+                pair.tickWithoutDelivery(0)
                 late = pair.inFlight.map(\.message).last { message in
                     if case .heartbeat = message { true } else { false }
                 }

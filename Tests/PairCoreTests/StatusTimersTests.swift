@@ -32,6 +32,11 @@ struct TimersTests {
         #expect(timers.clockTolerance == .milliseconds(300))
     }
 
+    @Test(arguments: [(5, 1), (14, 5), (60, 26), (10_000, 4609)])
+    func `say how many heartbeats in a row may be lost`(minutes: Int, lost: Int) {
+        #expect(Timers(timeout: .seconds(minutes * 60)).heartbeatsThatMayBeLost == lost)
+    }
+
     @Test(arguments: [100, 300, 1_000, 7_777, 130_000])
     func `leave room for one lost heartbeat at the least timeout, and not below`(heartbeat: Int) {
         let least = Timers(labHeartbeat: .milliseconds(heartbeat), timeout: .zero).leastTimeout

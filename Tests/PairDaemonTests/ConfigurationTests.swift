@@ -110,6 +110,21 @@ struct AcceptedConfigurationTests {
         #expect(reloaded.log.level == .debug)
         #expect(reloaded.nodeName == nil)
     }
+
+    @Test func `takes a lab's timeout at once, but no other heartbeat`() throws {
+        func lab(_ text: String) throws -> Configuration {
+            try configuration("lab: { \(text) }", isLab: true)
+        }
+        let running = try lab("heartbeat: 1s, timeout: 10s")
+
+        let sooner = try lab("heartbeat: 1s, timeout: 5s")
+        #expect(sooner.keysNeedingRestart(comparedWith: running) == [])
+        #expect(sooner.reloaded(over: running).timers.timeout == .seconds(5))
+
+        let other = try lab("heartbeat: 500ms, timeout: 5s")
+        #expect(other.keysNeedingRestart(comparedWith: running) == ["lab.heartbeat"])
+        #expect(other.reloaded(over: running).timers == running.timers)
+    }
 }
 
 @Suite("Configuration: a file that is wrong")

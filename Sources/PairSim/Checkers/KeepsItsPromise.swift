@@ -8,7 +8,12 @@ struct KeepsItsPromise: Checker {
     static let watched: Set<Observation.Kind> = [.sent, .promoted]
 
     private var answered: [UInt64] = [0, 0]
-    private var promisedAt: [SimTime?] = [nil, nil]
+    private var promises: [Promise?] = [nil, nil]
+
+    private struct Promise {
+        var at: SimTime
+        var timeout: Duration
+    }
 
     mutating func check(
         _ observation: Observation,
@@ -21,13 +26,16 @@ struct KeepsItsPromise: Checker {
                 heartbeat.acknowledged > self.answered[index]
             else { return nil }
             self.answered[index] = heartbeat.acknowledged
-            self.promisedAt[index] = simulation.now
+            self.promises[index] = Promise(
+                at: simulation.now,
+                timeout: heartbeat.policy.timeout
+            )
             return nil
         case .promoted(let bit, .failover):
-            guard let promisedAt = self.promisedAt[Int(bit.rawValue)] else { return nil }
-            let timeout = Int64(simulation.scenario.timeout / .microseconds(1))
+            guard let promise = self.promises[Int(bit.rawValue)] else { return nil }
+            let timeout = Int64(promise.timeout / .microseconds(1))
             let least = timeout - timeout / 1_000_000 * 500
-            let silence = simulation.now - promisedAt
+            let silence = simulation.now - promise.at
             return silence < least - .seconds(2)
                 ? "node \(bit.rawValue) promoted itself \(silence.clockText) after its promise"
                 : nil

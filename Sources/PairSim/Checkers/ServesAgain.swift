@@ -28,6 +28,10 @@ struct ServesAgain: Checker {
         guard simulation.scenario.policy == .manual || secondary.record.arming.isArmed else {
             return "the secondary is not armed at the end: \(words)"
         }
+        let policies = [primary, secondary].map { $0.record.policy }
+        guard policies[0] == policies[1] else {
+            return "the nodes do not go by the same timeout at the end: \(policies)"
+        }
         return nil
     }
 }
