@@ -152,7 +152,10 @@ extension NodeLoop {
     }
 
     /// Whatever could not begin yet is tried with every tick.
-    func retryLog() { self.startSink() }
+    func retryLog() {
+        self.startSource()
+        self.startSink()
+    }
 
     func startSink() {
         guard self.log.wish != .nothing, self.shell.now >= self.log.notBefore ?? self.startedAt,
@@ -290,7 +293,7 @@ extension NodeLoop {
     }
 
     /// Ends the connection's use; what is on its way is of no use to what comes next.
-    private func leaveLog() {
+    func leaveLog() {
         self.log.wish = .nothing
         self.endLog()
         self.logLink?.close()

@@ -350,8 +350,9 @@ extension NodeLoop {
             } else {
                 self.shell.report(error, during: .vault, level: .critical)
             }
-            // Nothing more is shipped from this attachment; the next one finds what can be proven.
-            self.stopLog()
+            // Nothing more is shipped from this attachment; the next one finds what can be proven,
+            // and serves the log again if nothing is missing.
+            self.leaveLog()
             self.captureEpoch = nil
             guard !isReplaced else { return self.giveUp(error) }
             self.attach(.open)

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import PairCore
 import PairLab
 import Testing
@@ -94,6 +95,41 @@ extension EndToEnd {
 
                 try await lab.expectEqual(atLeast: committed)
                 #expect(lab.seedCount(.two) == 1, "a whole copy was taken again")
+            }
+        }
+
+        /// The wal-index is damaged as by a writer that died, and the daemon has no descriptor left
+        /// to mend it with.
+        @Test func `goes on arriving when capture had to stop for a while`() async throws {
+            try await LabPair.enabled { lab in
+                let shell = try lab.application(.one)
+                let writer = LedgerWriter(shell)
+                try await writer.run(rate: nil, until: 200)
+                try await lab.waitApplied(on: .one)
+                let daemon = try #require(lab[.one].pid)
+                func limitDescriptors(to count: Int) async throws {
+                    let done = try await Command.run(
+                        try Programs.system("prlimit"),
+                        ["--pid", "\(daemon)", "--nofile=\(count):"]
+                    )
+                    try #require(done.status == 0, "\(done.errors)")
+                }
+
+                try await limitDescriptors(to: 3)
+                let index = open(lab.folder.vault(.one) + "-shm", O_RDWR | O_CLOEXEC)
+                #expect(pwrite(index, "torn", 4, 40) == 4)
+                close(index)
+                try await eventually("node 1 captures no more") {
+                    try String(contentsOfFile: lab.folder.log(.one), encoding: .utf8)
+                        .contains("opening the vault")
+                }
+                try await writer.run(rate: nil, until: 300)
+                try await limitDescriptors(to: 1024)
+
+                try await lab.protected()
+                try await writer.run(rate: nil, until: 400)
+                try await lab.expectEqual(atLeast: 400)
+                #expect(lab.seedCount(.two) == 1)
             }
         }
 
