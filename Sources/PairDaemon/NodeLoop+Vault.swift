@@ -80,22 +80,32 @@ extension NodeLoop {
             if attachment.hasTables { self.tell(.positionChanged(here)) }
             return self.tell(.gateClosed(here))
         }
-        if self.record.role == .primary || self.record.role == .standalone,
-            self.failover?.gate == .open
-        {
-            self.lastLogged = self.shell.vault.log.newest
-            // Capture had ended; what can be proven has been found.
-            do {
-                try self.openGate(under: self.record.epoch)
-                self.startSource()
-            } catch {
-                self.shell.report(error, during: .gate, level: .critical)
-            }
+        if self.record.role == .primary || self.record.role == .standalone {
+            self.resumeCapture()
             self.reportGap(attachment)
         }
         let waiting = self.afterAttaching
         self.afterAttaching = []
         for (event, _) in waiting { self.tell(event) }
+    }
+
+    /// Capture had ended, and what can be proven has been found: goes on with the gate as it was.
+    private func resumeCapture() {
+        self.lastLogged = self.shell.vault.log.newest
+        let record = self.record
+        do {
+            switch self.failover?.gate {
+            case .open: try self.openGate(under: record.epoch)
+            case .closing:
+                try self.recapture(under: record.epoch)
+                self.closeGate()
+            case .closed where record.relinquish == nil: try self.recapture(under: record.epoch)
+            case .closed, .unmanaged, nil: return
+            }
+            self.startSource()
+        } catch {
+            self.shell.report(error, during: .gate, level: .critical)
+        }
     }
 
     /// Captures what an application has committed while no daemon ran, behind a closed gate too: it
@@ -355,7 +365,7 @@ extension NodeLoop {
             self.leaveLog()
             self.captureEpoch = nil
             guard !isReplaced else { return self.giveUp(error) }
-            self.attach(.open)
+            self.attach(self.failover?.gate == .open ? .open : .closed(marked: self.isMarked))
         case .recovered(let after):
             log.emit(
                 .vaultHealed,
