@@ -13,10 +13,11 @@ struct CommitNotifier: ~Copyable {
     /// - Parameter path: the WAL's.
     /// - Throws: `.system`.
     init(path: String, bell: Bell) throws(VaultError) {
+        let inotify = inotify_init1(O_CLOEXEC | O_NONBLOCK)
+        guard inotify >= 0 else { throw .system(errno: errno, call: "inotify", path: path) }
         self.path = path
         self.bell = bell
-        self.inotify = inotify_init1(O_CLOEXEC | O_NONBLOCK)
-        guard self.inotify >= 0 else { throw .system(errno: errno, call: "inotify", path: path) }
+        self.inotify = inotify
     }
 
     deinit { close(self.inotify) }

@@ -118,12 +118,12 @@ struct Solitude: ~Copyable {
             isHeld = true
             holders.formUnion(Self.holders(of: descriptor))
         }
-        self.descriptors = descriptors
         guard !isHeld else {
-            // A noncopyable value that is not complete is not destroyed, so this is done here.
+            // Before the value is complete: from then on `deinit` closes them, also after a throw.
             for descriptor in descriptors { close(descriptor) }
             throw .attached(path: path, pids: holders.sorted())
         }
+        self.descriptors = descriptors
     }
 
     deinit { for descriptor in self.descriptors { close(descriptor) } }

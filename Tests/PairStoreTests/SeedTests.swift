@@ -53,21 +53,46 @@ struct SeedTests {
         try bench.expectEqualFiles()
     }
 
+    @Test func `closes nothing of others when it is refused`() throws {
+        let bench = try SeedBench(setup: Self.setup)
+        _ = try CaptureBench.run(["sqlite3", bench.path, "PRAGMA journal_mode=WAL"])
+        let reader = try bench.openElsewhere()
+        let pageSize = try #require(PageSize(byteCount: 4_096))
+
+        // The numbers that a refusal has closed are the first that others are given.
+        let lost = Mutex<Int?>(nil)
+        let isOver = Mutex(false)
+        let ended = DispatchSemaphore(value: 0)
+        Thread.detachNewThread {
+            var count = 0
+            while !isOver.withLock({ $0 }) {
+                let descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC)
+                for _ in 0..<8 where fcntl(descriptor, F_GETFD) < 0 {
+                    count += 1
+                    break
+                }
+                close(descriptor)
+            }
+            lost.withLock { $0 = count }
+            ended.signal()
+        }
+        for _ in 0..<500 {
+            #expect(throws: VaultError.self) {
+                try bench.copy.beginSeed(pageSize: pageSize, pageCount: 1)
+            }
+        }
+        isOver.withLock { $0 = true }
+        ended.wait()
+
+        #expect(lost.withLock { $0 } == 0)
+        reader.kill()
+        _ = reader.wait()
+    }
+
     @Test func `is refused while somebody has the vault open, and says who`() throws {
         let bench = try SeedBench(setup: Self.setup)
         _ = try CaptureBench.run(["sqlite3", bench.path, "PRAGMA journal_mode=WAL"])
-        let reader = try Client(
-            python: """
-                app = connect()
-                app.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-                print("open", flush=True)
-                open(sys.argv[2], "w").close()
-                while True: time.sleep(1)
-                """,
-            on: bench.path,
-            bench.folder("ready")
-        )
-        try bench.folder.waitForFile("ready")
+        let reader = try bench.openElsewhere()
 
         let error = #expect(throws: VaultError.self) { try bench.begin() }
         #expect(error == .attached(path: bench.path, pids: [reader.pid]))
@@ -77,17 +102,7 @@ struct SeedTests {
         _ = reader.wait()
         let sink = try bench.begin()
         try bench.send(to: sink, slices: 1) { _ in }
-        let late = try Client(
-            python: """
-                app = connect()
-                app.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-                open(sys.argv[2], "w").close()
-                while True: time.sleep(1)
-                """,
-            on: bench.path,
-            bench.folder("late")
-        )
-        try bench.folder.waitForFile("late")
+        let late = try bench.openElsewhere()
         #expect(throws: VaultError.self) { try bench.end(sink) }
         late.kill()
         _ = late.wait()
@@ -241,6 +256,23 @@ final class SeedBench: Sendable {
     }
 
     deinit { self.copy.detach() }
+
+    /// An application that has the vault open at the place of the copy.
+    func openElsewhere() throws -> Client {
+        let word = "open-\(UUID().uuidString)"
+        let client = try Client(
+            python: """
+                app = connect()
+                app.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+                open(sys.argv[2], "w").close()
+                while True: time.sleep(1)
+                """,
+            on: self.path,
+            self.folder(word)
+        )
+        try self.folder.waitForFile(word)
+        return client
+    }
 
     /// Fixes where the copy begins.
     func begin(delta: Bool = false) throws -> any CopySink {
