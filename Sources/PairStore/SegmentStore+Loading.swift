@@ -64,7 +64,7 @@ extension SegmentStore {
             let isLast = number == numbers.last
             isBroken = try self.scan(number, in: directory, checksEverything: isLast, &state)
         }
-        try self.reopenNewest(&state)
+        try state.openNewest()
         return state
     }
 
@@ -109,14 +109,6 @@ extension SegmentStore {
         file.truncate(at: end)
         state.files.append(file)
         return end < size
-    }
-
-    private static func reopenNewest(_ state: inout State) throws(SystemFailure) {
-        guard let file = state.files.last else { return }
-        state.descriptor = try file.open(O_RDWR)
-        guard ftruncate(state.descriptor, off_t(file.byteCount)) == 0 else {
-            throw SystemFailure("ftruncate", file.path)
-        }
     }
 
     static func remove(_ number: UInt64, in directory: String) throws(SystemFailure) {

@@ -43,7 +43,7 @@ extension SegmentStore {
             do throws(SystemFailure) {
                 try self.writeStart(position, firstNumber: state.nextNumber)
                 let old = state.files
-                if state.descriptor >= 0 { close(state.descriptor) }
+                state.closeNewest()
                 state = State(start: position, newest: position, nextNumber: state.nextNumber)
                 for file in old { try Self.remove(file.number, in: self.directory) }
             } catch {
@@ -102,14 +102,14 @@ extension SegmentStore {
         keeping kept: Position,
         _ state: inout State
     ) throws(SystemFailure) {
+        state.closeNewest()
         // Newest first, so that a crash leaves a log without a hole.
         while state.files.count > index + 1, let file = state.files.popLast() {
             state.newest = file.before
             try Self.remove(file.number, in: self.directory)
         }
-        if state.descriptor >= 0 { close(state.descriptor) }
+        try state.openNewest()
         let path = state.files[index].path
-        state.descriptor = try state.files[index].open(O_RDWR)
         guard ftruncate(state.descriptor, off_t(offset)) == 0 else {
             throw SystemFailure("ftruncate", path)
         }

@@ -27,8 +27,8 @@ package final class SegmentStore: Sendable {
         var newest: Position?
         var openParts: OpenParts?
         var nextNumber: UInt64 = 1
-        /// Of the newest file.
-        var descriptor: Int32 = -1
+        /// Of the newest file, or -1.
+        private(set) var descriptor: Int32 = -1
         var hasUnsyncedName = false
     }
 
@@ -66,7 +66,7 @@ package final class SegmentStore: Sendable {
     }
 
     deinit {
-        self.state.withLock { if $0.descriptor >= 0 { close($0.descriptor) } }
+        self.state.withLock { $0.closeNewest() }
     }
 
     /// Where the log ends; `nil` when nothing was ever appended and no start was given.
@@ -185,6 +185,7 @@ package final class SegmentStore: Sendable {
     ) throws(SystemFailure) {
         let isFull = (state.files.last?.byteCount ?? .max) >= Self.fileByteCount
         if isFull, state.openParts == nil { try self.beginFile(&state) }
+        try state.openNewest()
         let index = state.files.count - 1
         let offset = state.files[index].byteCount
         let path = state.files[index].path
@@ -204,11 +205,8 @@ package final class SegmentStore: Sendable {
     }
 
     private func beginFile(_ state: inout State) throws(SystemFailure) {
-        if state.descriptor >= 0 {
-            try self.sync(&state)
-            close(state.descriptor)
-            state.descriptor = -1
-        }
+        try self.sync(&state)
+        state.closeNewest()
         guard let before = state.newest else { preconditionFailure("a log without a start") }
         let file = LogFile(
             number: state.nextNumber,
@@ -217,14 +215,12 @@ package final class SegmentStore: Sendable {
             byteCount: 0,
             lastAppended: Self.now()
         )
-        state.descriptor = try file.open(O_RDWR | O_CREAT | O_TRUNC)
-        state.hasUnsyncedName = true
-        state.nextNumber += 1
-        state.files.append(file)
+        try state.begin(file)
     }
 
     func sync(_ state: inout State) throws(SystemFailure) {
-        guard state.descriptor >= 0, let file = state.files.last else { return }
+        guard let file = state.files.last else { return }
+        try state.openNewest()
         guard SyncTimes.syncData(state.descriptor) == 0 else {
             throw SystemFailure("fdatasync", file.path)
         }
@@ -266,6 +262,34 @@ extension SegmentStore.OpenParts {
 }
 
 extension SegmentStore.State {
+    /// Opens the newest file unless it is open; what lies beyond its end is cut off.
+    mutating func openNewest() throws(SystemFailure) {
+        guard self.descriptor < 0, let file = self.files.last else { return }
+        let descriptor = try file.open(O_RDWR)
+        guard ftruncate(descriptor, off_t(file.byteCount)) == 0 else {
+            let failure = SystemFailure("ftruncate", file.path)
+            close(descriptor)
+            throw failure
+        }
+        self.descriptor = descriptor
+    }
+
+    /// To be called before another file, or none, becomes the newest.
+    ///
+    /// Nothing is ever written by the number of a file that was closed: it may be another's.
+    mutating func closeNewest() {
+        if self.descriptor >= 0 { close(self.descriptor) }
+        self.descriptor = -1
+    }
+
+    /// Makes `file`, which is not there yet, the newest; the one before is closed.
+    mutating func begin(_ file: LogFile) throws(SystemFailure) {
+        self.descriptor = try file.open(O_RDWR | O_CREAT | O_TRUNC)
+        self.hasUnsyncedName = true
+        self.nextNumber += 1
+        self.files.append(file)
+    }
+
     /// Takes note of a record that was found or made to continue the log.
     mutating func note(_ header: SegmentHeader, at offset: Int) {
         if let position = header.position {

@@ -165,6 +165,28 @@ struct SegmentStoreTests {
         #expect(store.newest == chain.position(kept + 1))
     }
 
+    @Test func `goes on in its newest file after that could not be opened`() throws {
+        let chain = Chain(count: 10)
+        let store = try self.open()
+        try store.restart(at: chain.position(5))
+        try store.append(chain.segments[5], anchor: .none)
+        try store.truncate(after: TXID(5))
+        let file = try #require(try self.files().first)
+        try FileManager.default.removeItem(atPath: file)
+        try FileManager.default.createDirectory(
+            atPath: file,
+            withIntermediateDirectories: false
+        )
+        #expect(throws: SegmentStoreError.self) { try store.truncate(after: TXID(3)) }
+        try FileManager.default.removeItem(atPath: file)
+        try Data().write(to: URL(fileURLWithPath: file))
+
+        try store.append(chain.segments[5], anchor: .none)
+
+        let cursor = SegmentStore.Cursor(after: TXID(5))
+        #expect(try store.segments(after: cursor, maxBytes: 1 << 20) == [chain.segments[5]])
+    }
+
     @Test func `begins anew after a position that it then remembers`() throws {
         let chain = Chain(count: 10)
         let position = Position(
