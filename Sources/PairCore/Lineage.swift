@@ -12,6 +12,14 @@ package enum EpochCause: String, Hashable, Sendable, Codable, CaseIterable {
     case resolution
     /// HA was switched off; this node serves alone.
     case disable
+
+    /// An operator asked for it.
+    package var isAsked: Bool {
+        switch self {
+        case .enable, .switchover, .forced, .disable: true
+        case .failover, .gap, .replaced, .resolution: false
+        }
+    }
 }
 
 /// One change of primary, as the history remembers it.

@@ -110,13 +110,32 @@ extension StatusReport {
         package var fork: Place
         package var cause: EpochCause
         package var at: WallTime
+        /// The name of the node that was primary; `nil` when there was none.
+        @NullWritten package var from: String?
+        /// The operator's name; `nil` when nobody asked for it, or only the peer knows.
+        @NullWritten package var by: String?
+        /// What the operator gave as reason.
+        @NullWritten package var reason: String?
+        /// For how long applications could not write; `nil` where that is not known.
+        ///
+        /// Measured by the node that was primary; by one that promoted itself, since the last heartbeat,
+        /// which is longer.
+        @NullWritten package var pausedSeconds: Double?
+        /// What only the former primary held, now in an archive; `nil` while none has been sealed.
+        @NullWritten package var lostTransactions: UInt64?
 
-        package init(_ entry: LineageEntry, ownerName: String) {
+        package init(_ entry: LineageEntry, ownerName: String, from: String? = nil) {
             self.epoch = entry.epoch.rawValue
             self.owner = ownerName
             self.fork = Place(entry.fork)
             self.cause = entry.cause
             self.at = WallTime(secondsSince1970: entry.wallSeconds)
+            self.from = from
+        }
+
+        /// Who or what it was, what it took, and why: `switchover by alice, writes paused 84 ms`.
+        package var story: String {
+            LastChange(self).story + (self.reason.map { " (\($0))" } ?? "")
         }
     }
 
@@ -131,6 +150,16 @@ extension StatusReport {
         @NullWritten package var by: String?
         @NullWritten package var pausedSeconds: Double?
         @NullWritten package var lostTransactions: UInt64?
+
+        package init(_ change: Change) {
+            self.at = change.at
+            self.from = change.from
+            self.to = change.owner
+            self.cause = change.cause
+            self.by = change.by
+            self.pausedSeconds = change.pausedSeconds
+            self.lostTransactions = change.lostTransactions
+        }
 
         package init(
             at: WallTime,
@@ -148,6 +177,19 @@ extension StatusReport {
             self.by = by
             self.pausedSeconds = paused?.inSeconds
             self.lostTransactions = lostTransactions
+        }
+
+        /// Who or what it was, and what it took.
+        package var story: String {
+            var text = self.cause.rawValue
+            text += self.by.map { " by \($0)" } ?? " to \(self.to)"
+            if let paused = self.pausedSeconds {
+                text += ", writes paused \(StatusText.time(paused))"
+            }
+            if let lost = self.lostTransactions, lost > 0 {
+                text += ", \(StatusText.counted(lost, "transaction")) archived"
+            }
+            return text
         }
     }
 }

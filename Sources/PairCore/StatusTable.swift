@@ -135,7 +135,7 @@ extension StatusTable {
             )
         }
         if let change = self.report.lastChange {
-            details.append(("Last change", self.description(of: change)))
+            details.append(("Last change", "\(change.at.minute) UTC  \(change.story)"))
         }
         if let next = self.report.next { details.append(("Next", next)) }
         return details
@@ -206,18 +206,6 @@ extension StatusTable {
         if let bytes = replication.unprotectedBytes { parts.append(StatusText.size(bytes)) }
         if let lag = replication.lagSeconds { parts.append(StatusText.time(lag)) }
         return parts.joined(separator: ", ")
-    }
-
-    private func description(of change: StatusReport.LastChange) -> String {
-        var text = "\(change.at.minute) UTC  \(change.cause.rawValue)"
-        text += change.by.map { " by \($0)" } ?? " to \(change.to)"
-        if let paused = change.pausedSeconds {
-            text += ", writes paused \(StatusText.time(paused))"
-        }
-        if let lost = change.lostTransactions, lost > 0 {
-            text += ", \(StatusText.counted(lost, "transaction")) lost"
-        }
-        return text
     }
 
     /// `label` and `text`, broken between words where the line would be too long.

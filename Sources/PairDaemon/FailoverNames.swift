@@ -11,6 +11,13 @@ extension Failover.Effect {
 }
 
 extension Failover {
+    /// What a primary hands over for.
+    var handingOver: NodeRecord.Operation? {
+        guard case .primary(let primary) = self.state, case .handingOver(let step) = primary.stage
+        else { return nil }
+        return step.operation
+    }
+
     /// Whether a tail is to be sealed now.
     var isSealing: Bool {
         guard case .secondary(let secondary) = self.state,

@@ -79,6 +79,7 @@ extension NodeLoop {
         do {
             self.tails = try self.shell.archives.list()
             self.shell.view.show(tailCount: self.tails.count)
+            self.noteLosses()
         } catch {
             self.shell.report(error, during: .archive)
         }

@@ -29,7 +29,10 @@ extension NodeLoop {
 
     private func carryOut(_ effect: Failover.Effect) throws {
         switch effect {
-        case .persist(let record): try self.shell.keeper.store(record)
+        case .persist(let record):
+            let old = self.shell.keeper.current
+            try self.shell.keeper.store(record)
+            self.noteChanges(since: old)
         case .openGate(let epoch): try self.openGate(under: epoch)
         case .closeGate: self.closeGate()
         case .setMarker: try self.setMarker(true)
@@ -181,10 +184,10 @@ extension NodeLoop {
                 ["reason": "an epoch that cannot be", "claimed epoch": "\(epoch)"]
             )
         case .switchoverStarted:
-            self.switchoverBegan = self.shell.now
+            self.switchover = self.failover?.handingOver
             log.emit(.switchoverStart)
         case .switchoverAborted:
-            self.switchoverBegan = nil
+            self.switchover = nil
             log.emit(.switchoverAborted, level: .warning)
         case .inDoubt: log.emit(.switchoverInDoubt, level: .warning)
         case .divergence(let fork):

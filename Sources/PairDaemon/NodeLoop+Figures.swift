@@ -59,42 +59,45 @@ extension NodeLoop {
     }
 
     /// The gate is open again, here or on the peer.
-    func noteGateOpened() {
-        guard let since = self.stopwatches.pausedSince else { return }
+    ///
+    /// - Returns: how long writes have waited; `nil` when they have not.
+    @discardableResult
+    func noteGateOpened() -> Duration? {
+        guard let since = self.stopwatches.pausedSince else { return nil }
         let pause = self.shell.now - since
         self.stopwatches.pausedSince = nil
-        self.lastPause = pause
         self.shell.metrics.observe(.writesPaused, pause)
+        return pause
     }
 
     /// This node is primary no more; after a switchover the peer's gate is open by now.
     func noteDemoted() {
         defer {
             self.stopwatches.pausedSince = nil
-            self.switchoverBegan = nil
+            self.switchover = nil
         }
-        self.lastPause = nil
-        guard self.switchoverBegan != nil else { return }
-        self.noteGateOpened()
-        let pause = self.lastPause.map {
+        guard let switchover = self.switchover else { return }
+        let pause = self.noteGateOpened()
+        self.handedOver = (switchover.by, pause)
+        let milliseconds = pause.map {
             "\($0.components.seconds * 1000 + $0.components.attoseconds / 1_000_000_000_000_000)"
         }
         self.shell.log.emit(
             .switchoverDone,
             level: .notice,
             "\(self.peerName) is primary",
-            pause.map { ["pausedMilliseconds": $0] } ?? [:]
+            milliseconds.map { ["pausedMilliseconds": $0] } ?? [:]
         )
     }
 
     func noteTakenOver(_ epoch: Epoch, _ cause: EpochCause) {
         self.shell.metrics.count(.failovers, cause.rawValue)
-        // A pause belongs to the change that it came with.
-        self.lastPause = nil
         switch cause {
         case .failover:
             let since = self.stopwatches.heartbeatAt ?? self.startedAt
-            self.shell.metrics.observe(.failoverDuration, self.shell.now - since)
+            let outage = self.shell.now - since
+            self.shell.metrics.observe(.failoverDuration, outage)
+            self.amendNewestChange { $0.pausedSeconds = outage.inSeconds }
         case .switchover:
             self.shell.log.emit(.switchoverDone, level: .notice, "\(self.localName) is primary")
         case .enable, .forced, .gap, .replaced, .resolution, .disable: break

@@ -5,11 +5,89 @@ import PairWire
 // What has happened, as far as this node remembers.
 extension NodeLoop {
     func tellHistory(_ call: OperatorCall) {
-        let record = self.record
-        let changes = record.lineage.entries.map { entry in
-            StatusReport.Change(entry, ownerName: self.nodeName(entry.owner))
-        }
+        let changes = self.history.changes.sorted { ($0.at, $0.epoch) < ($1.at, $1.epoch) }
         call.finish(.done, "", HistoryList(changes: changes))
+    }
+
+    /// Reads what earlier starts have seen, and catches up with the lineage.
+    func loadHistory() {
+        do {
+            try self.history.load(at: WallTime(secondsSince1970: WallClock.seconds))
+        } catch {
+            self.shell.report(error, during: .state)
+        }
+        self.rememberChanges(by: nil)
+    }
+
+    /// The newest changes of the lineage, with what is known of them.
+    func changes(last count: Int) -> [StatusReport.Change] {
+        let entries = self.record.lineage.entries
+        return entries.indices.suffix(count).map { index in
+            self.history.change(entries[index])
+                ?? StatusReport.Change(
+                    entries[index],
+                    ownerName: self.nodeName(entries[index].owner),
+                    from: index > 0 ? self.nodeName(entries[index - 1].owner) : nil
+                )
+        }
+    }
+
+    /// A record has been made durable: what is new in its lineage goes into the history.
+    func noteChanges(since old: NodeRecord) {
+        guard self.record.lineage != old.lineage else { return }
+        self.rememberChanges(by: old)
+        self.noteLosses()
+    }
+
+    /// - Parameter old: the record before; it may name the operation that the newest change ends.
+    private func rememberChanges(by old: NodeRecord?) {
+        let entries = self.record.lineage.entries
+        let known = self.changes(last: entries.count)
+        for (entry, bare) in zip(entries, known) where self.history.change(entry) == nil {
+            var change = bare
+            if entry == entries.last, let old, entry.cause.isAsked {
+                let call = self.calls.values.first { $0.mayChangePrimary }
+                let operation =
+                    self.record.operation ?? old.operation ?? self.failover?.link.peer?.operation
+                change.by = call?.by ?? self.handedOver?.by ?? operation?.by
+                change.reason = call?.fields["reason"]
+                change.pausedSeconds = self.handedOver?.pause?.inSeconds
+                self.handedOver = nil
+            }
+            self.remember(change)
+        }
+    }
+
+    /// Adds what has come out about the newest change.
+    func amendNewestChange(_ amend: (inout StatusReport.Change) -> Void) {
+        guard let newest = self.record.lineage.entries.last,
+            var change = self.history.change(newest)
+        else { return }
+        amend(&change)
+        self.remember(change)
+    }
+
+    /// Says of each change what only the former primary held, once that is in an archive here.
+    func noteLosses() {
+        for tail in self.tails {
+            let fork = StatusReport.Place(tail.from)
+            let owner = self.nodeName(tail.node)
+            guard
+                var change = self.history.changes.last(where: {
+                    $0.fork.epoch == fork.epoch && $0.fork.txid == fork.txid && $0.owner != owner
+                }), change.lostTransactions != tail.transactions
+            else { continue }
+            change.lostTransactions = tail.transactions
+            self.remember(change)
+        }
+    }
+
+    private func remember(_ change: StatusReport.Change) {
+        do {
+            try self.history.record(change)
+        } catch {
+            self.shell.report(error, during: .state)
+        }
     }
 
     func tellEvents(_ call: OperatorCall, _ parameters: ControlCommand.Events) {

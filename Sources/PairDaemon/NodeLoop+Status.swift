@@ -200,9 +200,7 @@ extension NodeLoop {
         let timers = self.shell.timers
         let values = self.shell.figures.values
         let now = self.shell.now
-        let lineage = record.lineage.entries.suffix(5).map {
-            StatusReport.Change($0, ownerName: self.nodeName($0.owner))
-        }
+        let lineage = self.changes(last: 5)
         return StatusReport(
             generatedAt: WallTime(secondsSince1970: WallClock.seconds),
             verdict: judgement.verdict,
@@ -236,16 +234,7 @@ extension NodeLoop {
             },
             tails: self.tailReports,
             lineage: lineage,
-            lastChange: record.lineage.entries.last.map { entry in
-                let before = record.lineage.entries.dropLast().last
-                return StatusReport.LastChange(
-                    at: WallTime(secondsSince1970: entry.wallSeconds),
-                    from: before.map { self.nodeName($0.owner) },
-                    to: self.nodeName(entry.owner),
-                    cause: entry.cause,
-                    paused: self.lastPause
-                )
-            }
+            lastChange: lineage.last.map { StatusReport.LastChange($0) }
         )
     }
 

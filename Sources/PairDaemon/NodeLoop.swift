@@ -67,8 +67,12 @@ final class NodeLoop {
     var lastPresenceAt: Instant?
     var contentSeen: (VaultContent, at: Instant)?
     var trimmedAt: Instant?
-    var switchoverBegan: Instant?
-    var lastPause: Duration?
+    /// The switchover that is under way.
+    var switchover: NodeRecord.Operation?
+    var history: ChangeHistory
+    /// What this node knows of a change that is not in its lineage yet: who asked for it, and for how
+    /// long writes waited.
+    var handedOver: (by: String, pause: Duration?)?
     var stopwatches = Stopwatches()
 
     /// What is known of the vault.
@@ -84,6 +88,7 @@ final class NodeLoop {
     init(shell: NodeShell) {
         self.shell = shell
         self.startedAt = shell.now
+        self.history = ChangeHistory(directory: shell.configuration.stateDirectory)
     }
 
     var record: NodeRecord { self.failover?.record ?? self.shell.keeper.current }
@@ -132,6 +137,7 @@ final class NodeLoop {
 
     /// Takes the place that the record says, before anything is said to anybody.
     private func begin() {
+        self.loadHistory()
         self.refreshTails()
         let record = self.record
         switch Failover.gateAtStart(of: record) {

@@ -38,6 +38,14 @@ extension OperatorCall {
         return fields
     }
 
+    /// Whether it may end in a change of primary.
+    var mayChangePrimary: Bool {
+        switch self.request.command {
+        case .enableHA, .disableHA, .switchover, .promote, .initialize: true
+        default: false
+        }
+    }
+
     /// Whether the operator wants to hear only when the pair is protected.
     var waitsForProtection: Bool {
         if case .enableHA(let parameters) = self.request.command { parameters.wait } else { false }

@@ -12,7 +12,7 @@ struct History: ParsableCommand {
     func run() throws {
         try self.global.list(.history, HistoryList.self, \.changes) { change in
             "\(change.at.minute) UTC  epoch \(change.epoch)  \(change.owner)  "
-                + "\(change.cause.rawValue)  after \(change.fork)"
+                + "\(change.story)  after \(change.fork)"
         }
     }
 }

@@ -17,7 +17,7 @@ struct Promote: ParsableCommand {
     @Option(help: ArgumentHelp("The peer, which is given up.", valueName: "node"))
     var confirm: String?
 
-    @Option(help: ArgumentHelp("Why, for the log and pairctl events.", valueName: "text"))
+    @Option(help: ArgumentHelp("Why, for pairctl history and events.", valueName: "text"))
     var reason: String?
 
     @Flag(help: "Say what would be done, and change nothing.")

@@ -11,6 +11,22 @@ extension EndToEnd {
             return try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
         }
 
+        /// Both nodes still tell how it came to the archive, which is gone by now.
+        private func expectHistory(_ lab: LabPair) async throws {
+            for node in LabNode.allCases {
+                let lines = try await lab.operate(node, ["history", "-o", "json"]).lines
+                let changes = try lines.map {
+                    try JSONDecoder().decode(StatusReport.Change.self, from: Data($0.utf8))
+                }
+                #expect(changes.first?.cause == .enable && changes.first?.by == "root")
+                let failover = try #require(changes.first { $0.cause == .failover })
+                #expect(failover.from == "node-1" && failover.lostTransactions == 1)
+                #expect(changes.last?.cause == .resolution)
+            }
+            let told = try await lab.operate(.two, ["history"]).output
+            #expect(told.contains("failover to node-2, writes paused"), "\(told)")
+        }
+
         @Test func `can be read with the stock shell, and cleared by hand on both nodes`()
             async throws
         {
@@ -69,6 +85,7 @@ extension EndToEnd {
                 }
                 for node in LabNode.allCases { #expect(try self.archives(lab, node) == []) }
                 #expect(try await lab.status(.two).local.role == .primary)
+                try await self.expectHistory(lab)
             }
         }
     }

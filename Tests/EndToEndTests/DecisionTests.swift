@@ -138,6 +138,10 @@ extension EndToEnd {
                 #expect(status.lineage.map(\.cause) == [.enable, .switchover])
                 let events = try await lab.operate(.two, ["events"])
                 #expect(events.output.contains("reason=drill"), "\(events.output)")
+                let history = try await lab.operate(.two, ["history"]).output
+                #expect(history.contains("switchover by root (drill)"), "\(history)")
+                let paused = try await lab.operate(.one, ["history"]).output
+                #expect(paused.contains("switchover by root, writes paused"), "\(paused)")
             }
         }
 
