@@ -31,7 +31,7 @@ extension NodeLoop {
         }
         guard let source = self.shell.router.source else {
             return call.finish(
-                .failed,
+                .unavailable,
                 "\(self.peerName) is not connected; there is nothing to compare with"
             )
         }
@@ -80,7 +80,7 @@ extension NodeLoop {
     func failVerification(_ reason: String) {
         guard let verification else { return }
         self.verification = nil
-        verification.call.finish(.failed, "not verified: \(reason)")
+        verification.call.finish(.unavailable, "not verified: \(reason)")
     }
 
     private func finishVerification() {

@@ -77,7 +77,7 @@ package enum ControlExit: Int32, Hashable, Sendable, Codable, CaseIterable, Erro
     /// In doubt, and safe; the text says what resolves it.
     case inDoubt = 12
     case usage = 64
-    /// The daemon is not running or does not answer.
+    /// The daemon, or the peer that the verb takes, is not running or does not answer.
     case unavailable = 69
     /// Still going on, and may finish.
     case timedOut = 75

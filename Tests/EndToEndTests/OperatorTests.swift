@@ -148,6 +148,22 @@ extension EndToEnd {
             }
         }
 
+        @Test func `can tell a verify that could not be made from one that found a difference`()
+            async throws
+        {
+            try await LabPair.enabled { lab in
+                try await lab.stop(.two)
+                try await eventually("node 1 has noticed") {
+                    try await lab.status(.one).verdict == .unprotected
+                }
+
+                let verify = try await lab.pairctl(.one, ["verify"])
+
+                #expect(verify.status == 69, "\(verify.errors)")
+                #expect(verify.errors.contains("node-2 is not connected"))
+            }
+        }
+
         @Test func `is told that the daemon does not run, and how to start it`() async throws {
             try await LabPair.use { lab in
                 try await lab.stop(.one)
