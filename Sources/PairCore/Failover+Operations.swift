@@ -163,6 +163,11 @@ extension Failover {
             record.suspension = NodeRecord.Suspension(remaining: duration, by: by)
             Self.disarm(&record)
         }
+        if case .secondary(let secondary) = self.state,
+            case .promoting(let promoting) = secondary.stage, promoting.cause == .failover
+        {
+            self.resumeFollowing()
+        }
         self.emit(.report(.suspended))
         self.state(asProbe: true)
     }

@@ -112,6 +112,9 @@ extension Failover {
         guard case .promoting(let promoting) = self.secondary.stage, promoting.checked != nil,
             promoting.isReached
         else { return }
+        // Nothing of it is durable yet: whoever has taken the right away since is heeded.
+        let mayPromote = self.record.arming.isArmed || self.has(.promoteUnarmed)
+        guard promoting.cause != .failover || mayPromote else { return self.resumeFollowing() }
         self.becomePrimary(cause: promoting.cause)
     }
 

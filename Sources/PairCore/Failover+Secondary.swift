@@ -96,8 +96,8 @@ extension Failover {
         _ = self.say(.acknowledgement, acknowledged: heartbeat.number.n, nonce: fresh)
     }
 
-    /// The primary lives after all; nothing of the promotion was durable yet.
-    private mutating func resumeFollowing() {
+    /// The primary lives after all, or the right is gone; nothing of the promotion was durable yet.
+    mutating func resumeFollowing() {
         self.secondary.stage = .searching
         self.secondary.nextProbe = self.clock.shortest
     }

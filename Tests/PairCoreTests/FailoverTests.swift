@@ -387,4 +387,19 @@ struct LeaseTests {
 
         #expect(pair.disks.map(\.role) == [.primary, .secondary])
     }
+
+    @Test func `a suspension stops a promotion that waits for the check of the vault`() {
+        var pair = FailoverPair.protected()
+        pair.isCut = true
+        pair.isCheckingVault = true
+        pair.tick(850, only: [1])
+        #expect(pair.nodes[1].nodeState == .promoting)
+
+        pair.ask(1, .suspend(for: .seconds(600)), 7)
+        pair.tell(1, .vaultChecked(.sound(pair.nodes[1].position)))
+        pair.tick(500, only: [1])
+
+        #expect(pair.disks[1].role == .secondary && !pair.disks[1].arming.isArmed)
+        #expect(pair.nodes[1].nodeState == .lookingForPeer)
+    }
 }

@@ -20,6 +20,7 @@ struct SafetyTests {
         25_723,  // 2026-11-22: a node that joined for an earlier word waited for ever.
         13_272,  // 2026-11-22: the guard of an earlier hang closed a later primary's gate.
         300_164,  // 2026-11-22: two nodes that operators had each told to serve alone.
+        82_598,  // 2026-11-22: a suspended node finished the promotion that it had begun.
         77,  // 2026-11-22: a parked node did not pledge for an arming that never reached it.
     ]
 
