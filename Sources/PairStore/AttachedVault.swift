@@ -68,6 +68,8 @@ final class AttachedVault: Sendable {
         let connection = try SQLiteConnection(path: self.files.path)
         // A connection that has never read does not know of the WAL, and checkpoints nothing.
         try connection.touch()
+        // Nothing, unless it had to recover: that releases the lock of the whole process.
+        _ = try self.files.tryCheckpointLock()
         return connection
     }
 
@@ -119,6 +121,30 @@ final class AttachedVault: Sendable {
                 throw .headerDamaged(path: self.files.shmPath)
             }
         }
+    }
+
+    /// Sets back the number of copied frames, where a writer died in a restart before it did.
+    ///
+    /// That number speaks of the WAL's last generation then, and SQLite takes as many frames of the
+    /// new one for copied: it reads what is committed there from the database, where it is not. A
+    /// header that is whole is never recovered as long as anybody has the vault open, and we have.
+    ///
+    /// - Parameter header: the newest; says that there are fewer frames than are copied.
+    /// - Returns: whether it was so.
+    func mendRestart(_ header: WALIndex.Header) throws(VaultError) -> Bool {
+        let (files, index) = (self.files, self.files.index)
+        // A writer who lives is about to set it back himself.
+        guard try files.holder(of: .write, .exclusive) == nil, index.header() == header,
+            index.backfilledFrames > header.maxFrame
+        else { return false }
+        var isMended = false
+        _ = try self.gate.withLockBorrowed { () throws(VaultError) in
+            guard let now = index.header(), index.backfilledFrames > now.maxFrame else { return }
+            index.setBackfillAttempted(0)
+            index.backfilledFrames = 0
+            isMended = true
+        }
+        return isMended
     }
 
     /// Takes the checkpoint lock back after a call of SQLite's has released it.

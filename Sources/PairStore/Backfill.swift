@@ -30,9 +30,12 @@ struct Backfill {
     /// Copies what is captured.
     ///
     /// - Parameter captured: ends a commit; beyond it nothing is copied.
-    /// - Returns: `nil` when the wal-index was in motion and nothing was done.
+    /// - Returns: `nil` when nothing was done, because the wal-index was in motion or somebody else
+    ///   checkpoints.
     func run(through captured: WALAnchor) throws(VaultError) -> Outcome? {
         let index = self.files.index
+        // Ours already, unless a recovery within this process has released it.
+        guard try self.files.tryCheckpointLock() else { return nil }
         guard let header = index.header(), header.salts == captured.salts else { return nil }
         let done = index.backfilledFrames
         // A restart writes the header before it sets the number back.

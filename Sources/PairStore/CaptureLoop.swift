@@ -84,14 +84,17 @@ struct CaptureLoop: ~Copyable {
             // It has kept what is to be folded where it was.
             try self.vault.dropGuard()
             while true {
-                let (looks, marks, mustStop) = self.capture.progress.update { progress in
-                    defer { progress.marks = [] }
-                    return (progress.requestedLooks, progress.marks, progress.mustStop)
+                let (looks, mustStop) = self.capture.progress.read {
+                    ($0.requestedLooks, $0.mustStop)
                 }
                 let found = try self.look()
                 if found { self.lastCommit = .now }
-                if self.tornSince == nil { self.completeLooks(looks) }
-                for body in marks { self.mark(body) }
+                if self.tornSince == nil {
+                    self.completeLooks(looks)
+                    // Not before: a connection that finds a torn header recovers by itself, and
+                    // releases the checkpoint lock of this process with that.
+                    self.setMarks()
+                }
                 if mustStop, self.tornSince == nil {
                     return .success(WALCapture.End(state: self.assembler.state, header: self.seen))
                 }
@@ -118,6 +121,11 @@ struct CaptureLoop: ~Copyable {
             return false
         }
         self.tornSince = nil
+        if header.maxFrame < self.vault.files.index.backfilledFrames,
+            try self.vault.mendRestart(header)
+        {
+            self.report(.recovered(after: .zero))
+        }
         guard header != self.seen else { return false }
         try self.consume(header)
         return true
@@ -239,6 +247,15 @@ struct CaptureLoop: ~Copyable {
     }
 
     // MARK: Marks
+
+    private mutating func setMarks() {
+        guard self.capture.progress.read({ !$0.marks.isEmpty }) else { return }
+        let marks = self.capture.progress.update { progress in
+            defer { progress.marks = [] }
+            return progress.marks
+        }
+        for body in marks { self.mark(body) }
+    }
 
     private mutating func mark(_ body: (Result<Mark, VaultError>) -> Void) {
         let result: Result<Mark, VaultError>
