@@ -38,6 +38,8 @@ final class Checkpointer: Sendable {
         var noStopBefore = ContinuousClock.now
         /// Somebody checkpoints in a way that the guard turns into a long wait.
         var noSwingBefore = ContinuousClock.now
+        /// A swing has the guard, or has left it because capture was behind.
+        var isGuarded = false
         /// How long the WAL was when that was last said.
         var reportedFrames: UInt32 = 0
         var mustStop = false
@@ -83,7 +85,7 @@ final class Checkpointer: Sendable {
         while true {
             // A capture that is starved says nothing for long while the WAL grows.
             let isLong = self.hasFrames(self.softLimit) && self.backlog != 0
-            let pause: Duration? = isLong ? self.rhythm : nil
+            let pause: Duration = isLong ? self.rhythm : self.longestRest
             let mustStop = self.state.wait(atMost: pause) { state -> Bool? in
                 if state.mustStop { return true }
                 guard state.isDue || state.isIdle else { return nil }
@@ -92,13 +94,15 @@ final class Checkpointer: Sendable {
                 return false
             }
             if mustStop == true { break }
-            if mustStop == nil, !self.hasFrames(self.hardLimit) { continue }
+            if mustStop == nil, !self.hasFrames(self.hardLimit) || self.backlog == 0 { continue }
             do throws(VaultError) {
                 try self.vault.whileCheckpointing { () throws(VaultError) in
                     try self.checkpoint()
                 }
             } catch {
                 self.report(.checkpointFailed(error))
+                // A disk that is full or fails will not be better the next instant.
+                _ = self.state.wait(atMost: .seconds(1)) { $0.mustStop ? true : nil }
             }
             self.planNextAttempt()
         }
@@ -107,6 +111,8 @@ final class Checkpointer: Sendable {
 
     /// Between two looks of this thread's own while the WAL is not short.
     private let rhythm = Duration.milliseconds(20)
+    /// Between two looks at a short one: capture may stand still before it has said anything.
+    private let longestRest = Duration.milliseconds(100)
 
     /// Without a restart of the WAL, another attempt is worth it only after more frames.
     private func planNextAttempt() {
@@ -135,6 +141,9 @@ final class Checkpointer: Sendable {
     }
 
     private func checkpoint() throws(VaultError) {
+        if self.state.read({ $0.isGuarded }), try self.vault.files.tryCheckpointLock() {
+            _ = try self.dropGuard(onceCapturedWithin: .zero)
+        }
         var isLimited = false
         for _ in 0..<6 {
             guard let before = self.backlog, before > 0 else { return }
@@ -166,7 +175,8 @@ final class Checkpointer: Sendable {
     private func isPinned() throws(VaultError) -> Bool {
         let index = self.vault.files.index
         let backfilled = index.backfilledFrames
-        for slot in 1...4 where index.readMark(slot) <= backfilled {
+        // The mark of slot 0 is always 0: its readers read the bare database.
+        for slot in 0...4 where index.readMark(slot) <= backfilled {
             if try self.vault.files.holder(of: .readers(slot...slot), .exclusive) != nil {
                 return true
             }
@@ -189,7 +199,18 @@ final class Checkpointer: Sendable {
                 atMost: timeout
             )
         else { return false }
+        try self.dropGuard()
+        return true
+    }
+
+    private func dropGuard() throws(VaultError) {
         try self.vault.dropGuard()
+        self.state.update { $0.isGuarded = false }
+    }
+
+    private func tryGuard() throws(VaultError) -> Bool {
+        guard try self.vault.tryGuard() else { return false }
+        self.state.update { $0.isGuarded = true }
         return true
     }
 
@@ -205,7 +226,7 @@ final class Checkpointer: Sendable {
         // What is not captured cannot be dropped; while a copy for nothing goes on the WAL grows.
         guard self.uncaptured < self.softLimit / 2,
             ContinuousClock.now > self.state.read({ $0.noSwingBefore }),
-            try self.vault.tryGuard()
+            try self.tryGuard()
         else { return false }
         let deadline = ContinuousClock.now + .seconds(2)
         while ContinuousClock.now < deadline, self.uncaptured < self.softLimit,
@@ -222,9 +243,9 @@ final class Checkpointer: Sendable {
                 self.vault.files.index.header() == header
             else { continue }
             // Nothing can move the backfill now, so everything that a restart drops is captured.
-            try self.vault.dropGuard()
+            try self.dropGuard()
             if self.waitForRestart(of: header) { return true }
-            guard try self.vault.tryGuard() else { return false }
+            guard try self.tryGuard() else { return false }
         }
         if !self.hasFrames(self.hardLimit),
             try self.dropGuard(onceCapturedWithin: .milliseconds(100))
@@ -238,60 +259,103 @@ final class Checkpointer: Sendable {
     /// Releases the checkpoint lock until somebody has used it, and takes it back.
     ///
     /// - Returns: `false` when there is no use in trying again soon: nobody checkpoints, or somebody
-    ///   does who waits for all readers to leave, the guard included, and lets nobody commit
-    ///   meanwhile.
+    ///   does who waits for all readers to leave, and lets nobody commit meanwhile. The guard may be
+    ///   gone then.
     private func letApplicationCheckpoint() throws(VaultError) -> Bool {
         let files = self.vault.files
         let before = files.index.backfilledFrames
         try files.releaseCheckpointLock()
         let released = ContinuousClock.now
-        while files.checkpointLockHolder() == nil, files.index.backfilledFrames == before {
+        var isUsed = true
+        while isUsed, files.checkpointLockHolder() == nil, files.index.backfilledFrames == before {
             StoreThread.pause(.microseconds(20))
-            if released.duration(to: .now) > .milliseconds(20) {
-                try files.waitForCheckpointLock()
-                return false
-            }
+            isUsed = released.duration(to: .now) < .milliseconds(20)
         }
+        // Never waiting in the kernel: whoever was faster may wait for the guard.
+        var isFrozen = false
+        var pause = Duration.microseconds(20)
         while try !files.tryCheckpointLock() {
             if self.hasFrames(self.hardLimit) {
-                try self.retakeWithWritersStopped()
+                try self.retakeWithWritersStopped(&isFrozen)
                 return false
             }
-            if let holder = files.checkpointLockHolder(),
-                try files.holder(of: .write, .exclusive) == holder,
-                released.duration(to: .now) > .milliseconds(500)
-            {
+            try self.makeWay(&isFrozen)
+            if released.duration(to: .now) > .milliseconds(500), try self.isWaitingForReaders() {
                 self.state.update { $0.noSwingBefore = .now + .seconds(60) }
-                try files.waitForCheckpointLock()
-                return false
+                pause = .milliseconds(1)
             }
-            StoreThread.pause(.microseconds(20))
+            StoreThread.pause(pause)
         }
-        return true
+        if isFrozen { try files.unlock(.readers(0...0)) }
+        return isUsed && !isFrozen
+    }
+
+    /// Whether somebody checkpoints and keeps all writers out meanwhile.
+    private func isWaitingForReaders() throws(VaultError) -> Bool {
+        guard let holder = self.vault.files.checkpointLockHolder() else { return false }
+        return try self.vault.files.holder(of: .write, .exclusive) == holder
+    }
+
+    /// Keeps out of the way of somebody who checkpoints and waits for all readers to leave the WAL.
+    ///
+    /// The guard is one of them, and writers would wait for him as long as he waits for it. Once he
+    /// has copied everything, and all of it is captured, slot 0 does as well: while it is held
+    /// nobody can copy, and what is not copied cannot be dropped. For the next who copies the guard
+    /// has to be back.
+    ///
+    /// - Parameter isFrozen: slot 0 is held, and the guard is not.
+    private func makeWay(_ isFrozen: inout Bool) throws(VaultError) {
+        let (files, index) = (self.vault.files, self.vault.files.index)
+        let isCopied = index.header()?.maxFrame == index.backfilledFrames
+        guard isCopied != isFrozen else { return }
+        if isFrozen {
+            guard try self.tryGuard() else { return }
+            try files.unlock(.readers(0...0))
+            isFrozen = false
+            return
+        }
+        guard try self.isWaitingForReaders(), try files.tryLock(.readers(0...0), .shared) else {
+            return
+        }
+        if let header = index.header(),
+            self.capture.waitForFrame(index.backfilledFrames, salts: header.salts, atMost: .zero)
+        {
+            try self.dropGuard()
+            isFrozen = true
+        } else {
+            try files.unlock(.readers(0...0))
+        }
     }
 
     /// Takes the checkpoint lock back from somebody who lets writers go on meanwhile.
     ///
     /// Against the order of locks, so with patience and not for ever: whoever checkpoints may be
     /// waiting for WRITE, and gives up when its own timeout ends.
-    private func retakeWithWritersStopped() throws(VaultError) {
+    private func retakeWithWritersStopped(_ isFrozen: inout Bool) throws(VaultError) {
         self.state.update { $0.noSwingBefore = ContinuousClock.now + .seconds(60) }
         let files = self.vault.files
         var isOurs = false
         while !isOurs {
-            let wasStopped = try self.vault.gate.withLockBorrowed { () throws(VaultError) in
-                let deadline = ContinuousClock.now + self.patience
-                while ContinuousClock.now < deadline {
+            try self.makeWay(&isFrozen)
+            // Not waiting for the lock: whoever has it may be waiting for the guard.
+            let wasStopped = try self.vault.gate.withLockBorrowed(atMost: .milliseconds(20)) {
+                () throws(VaultError) in
+                let began = ContinuousClock.now
+                while began.duration(to: .now) < self.patience {
                     isOurs = try files.tryCheckpointLock()
                     if isOurs { return }
+                    // He copies under slot 0; without it he is waiting for WRITE.
+                    let isCopying = try files.holder(of: .readers(0...0), .shared) != nil
+                    if !isCopying, began.duration(to: .now) > .milliseconds(50) { return }
                     StoreThread.pause(.microseconds(100))
                 }
             }
             if !isOurs, !wasStopped { isOurs = try files.tryCheckpointLock() }
             // Whoever polls for WRITE gets turns, the application included; a few, because at full
             // speed it adds 100 MB a second.
-            if !isOurs { StoreThread.pause(.milliseconds(30)) }
+            if !isOurs, wasStopped { StoreThread.pause(.milliseconds(30)) }
         }
+        if isFrozen { try files.unlock(.readers(0...0)) }
     }
 
     /// Watches the next commit.
@@ -325,7 +389,7 @@ final class Checkpointer: Sendable {
                 )
             else { return }
             isCaptured = true
-            try self.vault.dropGuard()
+            try self.dropGuard()
             let deadline = ContinuousClock.now + self.patienceWithReaders
             while ContinuousClock.now < deadline {
                 let outcome = try self.backfill.run(through: header.anchor)

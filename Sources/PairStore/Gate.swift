@@ -76,8 +76,12 @@ package final class Gate: Sendable {
 
     /// Runs `body` while no application can commit, unless the gate is closed or closing.
     ///
+    /// - Parameter timeout: how long to ask for the lock; without one it is waited for, in order.
     /// - Returns: whether `body` was run.
-    func withLockBorrowed(_ body: () throws(VaultError) -> Void) throws(VaultError) -> Bool {
+    func withLockBorrowed(
+        atMost timeout: Duration? = nil,
+        _ body: () throws(VaultError) -> Void
+    ) throws(VaultError) -> Bool {
         let isMine = self.state.update { state in
             guard !state.isHeld, !state.isWaiting, !state.isBorrowed else { return false }
             state.isBorrowed = true
@@ -85,7 +89,7 @@ package final class Gate: Sendable {
         }
         guard isMine else { return false }
         defer { self.state.update { $0.isBorrowed = false } }
-        try self.files.waitForLock(.write, .exclusive)
+        guard try self.lock(atMost: timeout) else { return false }
         let result: Result<Void, VaultError>
         do throws(VaultError) {
             try body()
@@ -95,6 +99,19 @@ package final class Gate: Sendable {
         }
         try self.files.unlock(.write)
         try result.get()
+        return true
+    }
+
+    private func lock(atMost timeout: Duration?) throws(VaultError) -> Bool {
+        guard let timeout else {
+            try self.files.waitForLock(.write, .exclusive)
+            return true
+        }
+        let deadline = ContinuousClock.now + timeout
+        while try !self.files.tryLock(.write, .exclusive) {
+            guard ContinuousClock.now < deadline else { return false }
+            StoreThread.pause(.microseconds(20))
+        }
         return true
     }
 
