@@ -377,8 +377,8 @@ final class Checkpointer: Sendable {
     /// The first writer after that restarts the WAL. A guard that a swing has left is dropped.
     private func stopWriters() throws(VaultError) {
         guard ContinuousClock.now > self.state.read({ $0.noStopBefore }) else { return }
-        let began = ContinuousClock.now
-        var isCaptured = false
+        /// Since when everything that readers allow is copied.
+        var copied: ContinuousClock.Instant?
         var isEmptied = false
         _ = try self.vault.gate.withLockBorrowed { () throws(VaultError) in
             guard let header = self.vault.files.index.header(),
@@ -388,22 +388,22 @@ final class Checkpointer: Sendable {
                     atMost: self.patience
                 )
             else { return }
-            isCaptured = true
             try self.dropGuard()
-            let deadline = ContinuousClock.now + self.patienceWithReaders
-            while ContinuousClock.now < deadline {
+            while copied.map({ $0.duration(to: .now) < self.patienceWithReaders }) ?? true {
                 let outcome = try self.backfill.run(through: header.anchor)
                 if outcome?.frames == header.maxFrame, try self.hasNoReaders() {
                     isEmptied = true
                     return
                 }
+                copied = copied ?? .now
                 StoreThread.pause(.microseconds(200))
             }
         }
         guard !isEmptied else { return }
         // A reader that stays: to stop the writers again and again would only make them wait. For
-        // capture they do wait, but everybody who polls for WRITE gets it in between.
-        let pause = isCaptured ? began.duration(to: .now) * 10 : .milliseconds(200)
+        // capture they do wait, but everybody who polls for WRITE gets it in between. Ten times as
+        // long as that and the copy took, too, would be seconds in which the WAL grows.
+        let pause = copied.map { $0.duration(to: .now) * 10 } ?? .milliseconds(200)
         self.state.update { $0.noStopBefore = ContinuousClock.now + pause }
     }
 
