@@ -107,9 +107,16 @@ struct Backfill {
             )
         }
         if target == self.files.index.header()?.maxFrame {
-            try self.files.finishDatabase(
-                byteCount: Int(header.pageCount) * self.pageSize.byteCount
-            )
+            do throws(VaultError) {
+                try self.files.finishDatabase(
+                    byteCount: Int(header.pageCount) * self.pageSize.byteCount
+                )
+            } catch {
+                // What a failed sync was for may be gone, and the next one would succeed without it:
+                // the pages of earlier passes too are copied anew.
+                self.files.index.backfilledFrames = 0
+                throw error
+            }
         }
         self.files.index.backfilledFrames = target
     }

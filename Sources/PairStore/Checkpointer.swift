@@ -144,15 +144,17 @@ final class Checkpointer: Sendable {
         if self.state.read({ $0.isGuarded }), try self.vault.files.tryCheckpointLock() {
             _ = try self.dropGuard(onceCapturedWithin: .zero)
         }
-        var isLimited = false
+        var outcome: Backfill.Outcome?
         for _ in 0..<6 {
             guard let before = self.backlog, before > 0 else { return }
-            isLimited = try self.backfill.run(through: self.captured)?.isLimited ?? false
+            guard let pass = try self.backfill.run(through: self.captured) else { continue }
+            outcome = pass
             // A pass that leaves half of what it found will not catch up with the writer.
             guard let after = self.backlog, after <= before / 2 else { break }
         }
         guard self.backlog != 0, self.hasFrames(2 * self.softLimit) else { return }
-        if isLimited, try self.isPinned() { return }
+        // Where no pass could be made a reader may stand in the way as well.
+        if outcome?.isLimited ?? true, try self.isPinned() { return }
         if !self.hasFrames(self.hardLimit), try self.swing() { return }
         guard self.hasFrames(self.hardLimit) else { return }
         try self.stopWriters()
@@ -353,7 +355,7 @@ final class Checkpointer: Sendable {
             if !isOurs, !wasStopped { isOurs = try files.tryCheckpointLock() }
             // Whoever polls for WRITE gets turns, the application included; a few, because at full
             // speed it adds 100 MB a second.
-            if !isOurs, wasStopped { StoreThread.pause(.milliseconds(30)) }
+            if !isOurs { StoreThread.pause(.milliseconds(wasStopped ? 10 : 1)) }
         }
         if isFrozen { try files.unlock(.readers(0...0)) }
     }
