@@ -62,6 +62,7 @@ extension LogSource {
             guard case .success(let mark) = result else { return self.fail("\(result)") }
             let plan = self.plan(way, at: mark.position, pages: mark.pageCount)
             self.state.withLock { state in
+                guard state.phase != .closed else { return }
                 state.cursor = SegmentStore.Cursor(after: mark.position.txid)
                 state.phase = .behind
                 var copy = PageCopy()

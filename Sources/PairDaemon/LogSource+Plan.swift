@@ -17,6 +17,7 @@ extension LogSource {
         case .stream(let position):
             let plan = self.plan(.stream(after: position), at: position, pages: 0)
             self.state.withLock { state in
+                guard state.phase != .closed else { return }
                 state.cursor = SegmentStore.Cursor(after: position.txid)
                 state.phase = .behind
                 self.post(.plan(plan))

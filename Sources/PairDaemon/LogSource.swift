@@ -75,16 +75,31 @@ final class LogSource: Sendable {
 
     /// Takes a captured segment; called on the capture's thread, in order, after it is in the log.
     func deliver(_ segment: CapturedSegment) {
-        self.state.withLock { state in
+        let mustPump = self.state.withLock { state -> Bool in
+            switch state.phase {
+            case .waiting, .closed: return false
+            case .behind:
+                // The pump may rest until the whole of a transaction is in the log.
+                return !segment.header.isOpenPart && state.window.admits(segment.bytes.count)
+            case .level: break
+            }
             // The pump may have found it in the log already.
-            guard state.phase == .level, state.cursor.precedes(segment.header) else { return }
+            guard segment.header.last > state.cursor.txid else { return false }
+            guard state.cursor.precedes(segment.header) else {
+                // Its first parts came while the pump ran; or the log could not keep what lies
+                // between, which ends the connection.
+                state.phase = .behind
+                return true
+            }
             guard state.window.admits(segment.bytes.count) else {
                 // The next acknowledgement starts the pump.
                 state.phase = .behind
-                return
+                return false
             }
             self.send(segment.bytes, segment.header, &state)
+            return false
         }
+        if mustPump { self.pump() }
     }
 
     /// Takes a message of the secondary; called on the connection's event loop.
@@ -227,11 +242,14 @@ final class LogSource: Sendable {
                 self.send(bytes, header, &state)
             }
             // Under the lock: `deliver` runs after the log has the segment, so none slips between.
-            if state.cursor.isBoundary, state.cursor.txid == self.terms.vault.log.newest?.txid {
-                state.phase = .level
-                return .level
+            guard state.cursor.txid == self.terms.vault.log.newest?.txid else { return .more }
+            guard state.cursor.isBoundary else {
+                // The transaction's last part is not there yet; `deliver` starts another run then.
+                state.isPumping = false
+                return .stop
             }
-            return .more
+            state.phase = .level
+            return .level
         }
     }
 

@@ -73,6 +73,33 @@ extension EndToEnd {
             }
         }
 
+        @Test func `arrives when large transactions go on while the secondary catches up`()
+            async throws
+        {
+            try await LabPair.enabled { lab in
+                let shell = try lab.application(.one)
+                try await LedgerWriter(shell).run(rate: nil, until: 100)
+                _ = try await shell.run("CREATE TABLE large (id INTEGER PRIMARY KEY, data BLOB);")
+                func commit(_ count: Int) async throws {
+                    for id in 0..<count {
+                        let byteCount = 2_000_000 + id % 3 * 1_500_000
+                        _ = try await shell.run(
+                            "INSERT OR REPLACE INTO large VALUES (\(id), randomblob(\(byteCount)));"
+                        )
+                    }
+                }
+
+                for _ in 0..<12 {
+                    try lab.pause(.two)
+                    try await commit(8)
+                    try lab.resume(.two)
+                    try await commit(12)
+                }
+
+                try await lab.expectEqual(atLeast: 100)
+            }
+        }
+
         @Test func `arrives although others checkpointed while no daemon looked`() async throws {
             try await LabPair.enabled { lab in
                 var committed = 0
