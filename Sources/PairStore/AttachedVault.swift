@@ -23,7 +23,7 @@ final class AttachedVault: Sendable {
         self.files = files
         self.pageSize = pageSize
         self.anchor = anchor
-        self.gate = Gate(files)
+        self.gate = Gate.of(files)
     }
 
     /// Takes the locks that make the WAL ours: no other daemon, no last close, no checkpoint.
@@ -53,13 +53,21 @@ final class AttachedVault: Sendable {
     }
 
     /// Gives everything back but the descriptors, which live as long as the process.
-    func releaseCustody() throws(VaultError) {
-        try self.gate.open()
+    ///
+    /// - Parameter keepsGate: a gate that is closed, or about to close, is left so, and with it the
+    ///   locks that keep others from making a new wal-index under it.
+    func releaseCustody(keepsGate: Bool = false) throws(VaultError) {
         try self.files.releaseCheckpointLock()
         try self.files.unlock(.readers(0...4))
-        try self.files.unlock(.deadMansSwitch)
-        try self.files.unlock(.sharedRange)
         try self.files.releaseClaim()
+        if !keepsGate { try Self.openGate(of: self.files) }
+    }
+
+    /// Lets go of the gate and of what stays with it.
+    static func openGate(of files: VaultFiles) throws(VaultError) {
+        try Gate.of(files).open()
+        try files.unlock(.deadMansSwitch)
+        try files.unlock(.sharedRange)
     }
 
     /// A connection without a transaction, of our own or a new one.

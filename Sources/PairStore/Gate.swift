@@ -1,12 +1,19 @@
+import Synchronization
+
 /// Layer 1 of the gate: SQLite's WRITE lock, held by us so that no application can commit.
 ///
-/// A kernel lock: it binds unmodified applications, lets readers alone, and ends with the process.
+/// A kernel lock: it binds unmodified applications, lets readers alone, and ends with the process. It
+/// belongs to the open files, which outlive every attaching of the vault, and so does this.
 package final class Gate: Sendable {
     private let files: VaultFiles
     private let state = Monitor(State())
 
+    private static let known = Mutex<[Int32: Gate]>([:])
+
     private struct State {
         var isWanted = false
+        /// Counts the demands that were withdrawn.
+        var withdrawn = 0
         var isHeld = false
         var isWaiting = false
         /// The lock is ours for a moment, for another purpose than the gate's.
@@ -14,26 +21,38 @@ package final class Gate: Sendable {
         var failure: VaultError?
     }
 
-    init(_ files: VaultFiles) { self.files = files }
+    private init(_ files: VaultFiles) { self.files = files }
+
+    /// The one gate of these files: two would each take the other's lock for their own.
+    static func of(_ files: VaultFiles) -> Gate {
+        self.known.withLock { known in
+            let gate = known[files.shm] ?? Gate(files)
+            known[files.shm] = gate
+            return gate
+        }
+    }
 
     package var isClosed: Bool { self.state.read { $0.isHeld } }
 
     /// Closes the gate once the transaction that is being written has ended.
     ///
     /// - Throws: `.writerDoesNotFinish` when the application needs longer. The gate then closes as
-    ///   soon as it can, unless ``open()`` is called.
+    ///   soon as it can, unless ``open()`` is called. `.notRunning` when that happens meanwhile.
     package func close(atMost timeout: Duration) throws(VaultError) {
-        let mustStart = self.state.update { state in
+        let (mustStart, withdrawn) = self.state.update { state in
             state.isWanted = true
             state.failure = nil
-            guard !state.isHeld, !state.isWaiting else { return false }
+            guard !state.isHeld, !state.isWaiting else { return (false, state.withdrawn) }
             state.isWaiting = true
-            return true
+            return (true, state.withdrawn)
         }
         // A waiting lock is granted in order; asking again and again would lose to busy writers.
         if mustStart { StoreThread.start("pair-gate") { self.takeLock() } }
         let failure: VaultError?? = self.state.wait(atMost: timeout) { state in
-            state.isHeld ? .some(nil) : state.failure.map { .some($0) }
+            if state.withdrawn != withdrawn {
+                return .some(.notRunning("a demand to close the gate"))
+            }
+            return state.isHeld ? .some(nil) : state.failure.map { .some($0) }
         }
         switch failure {
         case .some(.some(let error)): throw error
@@ -50,6 +69,7 @@ package final class Gate: Sendable {
     package func open() throws(VaultError) {
         let result = self.state.update { state -> Result<Void, VaultError> in
             state.isWanted = false
+            state.withdrawn += 1
             guard state.isHeld else { return .success(()) }
             state.isHeld = false
             return self.unlock()
@@ -67,6 +87,8 @@ package final class Gate: Sendable {
             // Only a damaged descriptor makes this fail; the gate must not be believed closed then.
             do throws(VaultError) {
                 try self.files.waitForLock(.write, .exclusive)
+                // Opened meanwhile: nobody else would ever let go of it.
+                try self.state.update { $0.isWanted ? .success(()) : self.unlock() }.get()
             } catch {
                 self.state.update { $0.isHeld = false }
             }

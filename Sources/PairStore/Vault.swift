@@ -104,8 +104,10 @@ package final class Vault: Sendable {
 
     /// Takes the vault into custody and finds out what it holds; reads all of it.
     ///
+    /// A gate that is to be closed and is so already stays closed, whatever happens.
+    ///
     /// - Parameter timeout: how long to wait for transactions and checkpoints that are under way.
-    /// - Throws: why the vault cannot be served; nothing is held then.
+    /// - Throws: why the vault cannot be served; nothing is held then but a gate that is to be closed.
     package func attach(
         _ mode: AttachMode,
         timeout: Duration = .seconds(10)
@@ -121,9 +123,13 @@ package final class Vault: Sendable {
         timeout: Duration = .seconds(10),
         written pages: PageMap?
     ) throws(VaultError) -> Attachment {
-        self.detach()
-        let finding = try Preflight.run(self.configuration.path, busyTimeout: timeout)
+        let keepsGate = mode != .open
+        self.detach(keepsGate: keepsGate)
+        let before = VaultFiles.openedBefore(self.configuration.path)
+        let finding = try self.preflight(before, timeout)
         let files = try VaultFiles.opened(self.configuration.path)
+        // Of a file that is not the vault any more.
+        if let before, before.shm != files.shm { try AttachedVault.openGate(of: before) }
         let vault = AttachedVault(
             files,
             pageSize: finding.pageSize,
@@ -136,20 +142,44 @@ package final class Vault: Sendable {
             let (rest, wasMarked) = try self.survey(vault, mode, timeout, written: pages)
             return try self.conclude(vault, finding, mode, rest, wasMarked: wasMarked)
         } catch {
-            try vault.releaseCustody()
+            try vault.releaseCustody(keepsGate: keepsGate)
             throw error
         }
     }
 
+    private func preflight(
+        _ files: VaultFiles?,
+        _ timeout: Duration
+    ) throws(VaultError) -> Preflight.Finding {
+        let path = self.configuration.path
+        guard let files, Gate.of(files).isClosed, files.index.header() == nil else {
+            return try Preflight.run(path, busyTimeout: timeout)
+        }
+        // SQLite mends a wal-index under the WRITE lock, which a closed gate holds.
+        var finding: Preflight.Finding?
+        try Gate.of(files).withLockReleased { () throws(VaultError) in
+            // For as short as it can be: somebody who is faster may write.
+            finding = try Preflight.run(path, busyTimeout: .milliseconds(100))
+        }
+        guard let finding else { throw .headerDamaged(path: files.shmPath) }
+        return finding
+    }
+
     /// Ends whatever is at work and gives custody back.
-    package func detach() {
+    package func detach() { self.detach(keepsGate: false) }
+
+    private func detach(keepsGate: Bool) {
         self.stop()
         let vault = self.state.withLock { state in
             defer { state = State() }
             return state.vault
         }
         do throws(VaultError) {
-            try vault?.releaseCustody()
+            try vault?.releaseCustody(keepsGate: keepsGate)
+            // An attaching that failed may have left it closed.
+            if !keepsGate, let files = VaultFiles.openedBefore(self.configuration.path) {
+                try AttachedVault.openGate(of: files)
+            }
         } catch {
             // Unlocking fails only for a descriptor that is not open, and then nothing is held.
         }

@@ -40,6 +40,9 @@ package struct VaultFiles: Sendable {
         return files
     }
 
+    /// The files that were opened at `path` before, whatever lies there now.
+    static func openedBefore(_ path: String) -> VaultFiles? { self.known.withLock { $0[path] } }
+
     private static let known = Mutex<[String: VaultFiles]>([:])
 
     /// Opens the files of a vault that a connection of ours has read already, so that they exist.

@@ -81,6 +81,25 @@ extension EndToEnd {
             }
         }
 
+        @Test func `a switchover that a long transaction has stopped can be asked for again`()
+            async throws
+        {
+            try await LabPair.enabled { lab in
+                let application = try lab.application(.one)
+                try await LedgerWriter(application).run(rate: nil, until: 100)
+                try await lab.waitApplied(on: .one)
+                _ = try await application.run("BEGIN IMMEDIATE;")
+                let stopped = try await lab.pairctl(.one, ["switchover", "--wait"])
+                #expect(stopped.status != 0, "\(stopped.output)")
+                _ = try await application.run("COMMIT;")
+                try await self.serves(lab, .one)
+
+                try await lab.operate(.one, ["switchover", "--wait", "--timeout", "30s"])
+
+                try await self.serves(lab, .two)
+            }
+        }
+
         @Test func `disable-ha and enable-ha on the other node reverse the roles without loss`()
             async throws
         {

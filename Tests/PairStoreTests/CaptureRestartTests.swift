@@ -106,6 +106,55 @@ struct CaptureRestartTests {
         #expect(try bench.finalFile() == reference.file)
     }
 
+    @Test func `ends the wait for the gate when the demand is withdrawn`() throws {
+        let bench = try CaptureBench()
+        try bench.startCapture()
+        let writer = try bench.process("app = connect(); app.execute('BEGIN IMMEDIATE')")
+        let vault = bench.vault
+        let ended = DispatchSemaphore(value: 0)
+        Thread.detachNewThread {
+            #expect(throws: VaultError.self) { try vault.closeGate(timeout: .seconds(60)) }
+            ended.signal()
+        }
+        var hasEnded = false
+
+        try bench.wait {
+            try vault.openGate()
+            hasEnded = ended.wait(timeout: .now()) == .success
+            return hasEnded
+        }
+
+        #expect(hasEnded)
+        writer.end()
+        try bench.shell("INSERT INTO t(body) VALUES(1);")
+        try vault.closeGate(timeout: .seconds(10))
+        #expect(vault.isGateClosed)
+    }
+
+    @Test func `keeps the gate closed while the vault is attached anew`() throws {
+        let bench = try CaptureBench()
+        _ = try bench.vault.attach(.closed(marked: false))
+        let writer = try bench.process(
+            """
+            import threading
+            def write():
+                app = sqlite3.connect(path, timeout=0, isolation_level=None)
+                while True:
+                    try: app.execute("INSERT INTO t(body) VALUES(1)")
+                    except sqlite3.OperationalError: pass
+            threading.Thread(target=write, daemon=True).start()
+            """
+        )
+
+        for _ in 0..<20 { _ = try bench.vault.attach(.closed(marked: false)) }
+
+        writer.end()
+        let count = try bench.shell("SELECT count(*) FROM t;")
+        #expect(count == "0\n")
+        bench.vault.detach()
+        try bench.shell("INSERT INTO t(body) VALUES(2);")
+    }
+
     @Test func `clears a marker that it finds on a primary`() throws {
         let bench = try CaptureBench()
         let unmarked = try bench.vault.attach(.closed(marked: true))
