@@ -159,7 +159,7 @@ extension NodeLoop {
 
     func startSink() {
         guard self.log.wish != .nothing, self.shell.now >= self.log.notBefore ?? self.startedAt,
-            let connection = self.logLink,
+            let connection = self.logLink, !self.isSurveying,
             self.shell.router.sink == nil, let request = self.logRequest
         else { return }
         guard !self.wouldGiveUpUnknownVault else {

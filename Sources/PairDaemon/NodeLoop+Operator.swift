@@ -130,8 +130,11 @@ extension NodeLoop {
         let waiting = self.afterAttaching
         guard !waiting.isEmpty else { return }
         self.afterAttaching = []
-        self.vault = .untouched
-        self.attachTrouble = nil
+        // Attached for these calls alone; whatever else needs the vault is tried on.
+        if self.record.role == .none, !self.isJoining {
+            self.vault = .untouched
+            self.attachTrouble = nil
+        }
         for (event, call) in waiting {
             if case .operatorAsked(let request) = event { self.calls[request.id] = nil }
             call.finish(.failed, reason, self.operationReport(nil))

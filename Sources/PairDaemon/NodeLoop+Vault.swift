@@ -35,18 +35,17 @@ extension NodeLoop {
         switch result {
         case .success(let attachment):
             self.vault = .attached(attachment)
-            self.attachTrouble = nil
             self.captureEpoch = nil
             self.restPosition = attachment.position
             self.isMarked = mode == .closed(marked: true)
             if attachment.wasMarked, !self.isMarked {
                 self.shell.log.emit(.markerCleared, level: .notice)
             }
-            self.beginWith(attachment)
+            self.beginWith(attachment, mode)
+            if case .attached = self.vault { self.attachTrouble = nil }
         case .failure(let error):
             let reason = "\(error)"
-            self.attachTrouble = reason
-            self.vault = .waiting(mode, nextTry: self.shell.now + .seconds(1), reason: reason)
+            self.waitForVault(mode, because: reason)
             if oldReason != reason {
                 self.shell.report(error, during: .vault)
             }
@@ -54,8 +53,13 @@ extension NodeLoop {
         }
     }
 
+    private func waitForVault(_ mode: Vault.AttachMode, because reason: String) {
+        self.attachTrouble = reason
+        self.vault = .waiting(mode, nextTry: self.shell.now + .seconds(1), reason: reason)
+    }
+
     /// The vault is in custody: the machine starts, or goes on where it waited for this.
-    private func beginWith(_ attachment: Vault.Attachment) {
+    private func beginWith(_ attachment: Vault.Attachment, _ mode: Vault.AttachMode) {
         guard self.failover != nil else {
             self.lastLogged = self.shell.vault.log.newest
             self.startMachine(position: self.captureBeforeStart() ?? attachment.position)
@@ -63,48 +67,59 @@ extension NodeLoop {
         }
         if self.isSurveying {
             self.isSurveying = false
-            let record = self.record
             let here =
                 attachment.position.map { self.normalized($0) }
-                ?? Position(epoch: record.epoch, txid: .zero, digest: attachment.scannedDigest)
+                ?? Position(
+                    epoch: self.record.epoch,
+                    txid: .zero,
+                    digest: attachment.scannedDigest
+                )
             self.restPosition = here
             self.tell(.positionChanged(here))
-            return self.tell(.logLost)
-        }
-        if self.isJoining {
+            self.tell(.logLost)
+        } else if self.isJoining {
+            // Begun before the demand: applications may have written since it was read.
+            guard mode != .open else { return self.attach(.closed(marked: true)) }
             self.isJoining = false
             let here =
                 attachment.position.map { self.normalized($0) }
                 ?? Position(epoch: .none, txid: .zero, digest: attachment.scannedDigest)
             // Whatever lay here at the start of the daemon: what counts is what lies here now.
             if attachment.hasTables { self.tell(.positionChanged(here)) }
-            return self.tell(.gateClosed(here))
-        }
-        if self.record.role == .primary || self.record.role == .standalone {
-            self.resumeCapture()
+            self.tell(.gateClosed(here))
+        } else if self.record.role == .primary || self.record.role == .standalone {
+            guard self.resumeCapture(mode) else { return }
             self.reportGap(attachment)
+            // Last, because a gap has begun another capture.
+            if self.failover?.gate == .closing { self.closeGate() }
         }
         let waiting = self.afterAttaching
         self.afterAttaching = []
         for (event, _) in waiting { self.tell(event) }
     }
 
-    /// Capture had ended, and what can be proven has been found: goes on with the gate as it was.
-    private func resumeCapture() {
+    /// Capture had ended, and what can be proven has been found: goes on with the gate as it is.
+    ///
+    /// - Returns: `false` when capture cannot begin; it is tried again.
+    private func resumeCapture(_ mode: Vault.AttachMode) -> Bool {
         self.lastLogged = self.shell.vault.log.newest
         let record = self.record
         do {
             switch self.failover?.gate {
             case .open: try self.openGate(under: record.epoch)
-            case .closing:
-                try self.recapture(under: record.epoch)
-                self.closeGate()
+            case .closing: try self.recapture(under: record.epoch)
             case .closed where record.relinquish == nil: try self.recapture(under: record.epoch)
-            case .closed, .unmanaged, nil: return
+            case .closed, .unmanaged, nil: return true
             }
             self.startSource()
+            return true
         } catch {
-            self.shell.report(error, during: .gate, level: .critical)
+            let reason = "\(error)"
+            if self.attachTrouble != reason {
+                self.shell.report(error, during: .vault, level: .critical)
+            }
+            self.waitForVault(mode, because: reason)
+            return false
         }
     }
 
@@ -197,16 +212,7 @@ extension NodeLoop {
 
     func normalized(_ position: Position) -> Position { self.record.lineage.normalized(position) }
 
-    // MARK: The gate
-
-    /// Lets applications write: marker off, capture on, layer 1 released; in that order.
-    func openGate(under epoch: Epoch) throws {
-        self.gateToken += 1
-        let vault = self.shell.vault
-        if self.captureEpoch != epoch { try self.recapture(under: epoch) }
-        try vault.openGate()
-        self.noteGateOpened()
-    }
+    // MARK: Capture
 
     /// Captures under this epoch from where the vault stands, without the marker; layer 1 stays as it
     /// is.
@@ -273,67 +279,6 @@ extension NodeLoop {
         self.restPosition = nil
     }
 
-    /// Asks for layer 1, waiting for the transaction that holds it; answered by `gateTaken`.
-    func closeGate() {
-        self.noteGateClosing()
-        self.gateToken += 1
-        let token = self.gateToken
-        let shell = self.shell
-        switch self.vault {
-        case .untouched, .waiting:
-            guard self.mayHoldVault else {
-                return shell.post(.gateTaken(token: token, .success(nil)))
-            }
-            self.isJoining = true
-            self.attach(.closed(marked: true))
-        case .attaching: self.isJoining = true
-        case .attached:
-            let isCapturing = self.captureEpoch != nil
-            shell.gateQueue.async {
-                do throws(VaultError) {
-                    try shell.vault.closeGate(timeout: .seconds(3600))
-                    let position =
-                        isCapturing ? try shell.vault.captureNow(timeout: .seconds(60)) : nil
-                    shell.post(.gateTaken(token: token, .success(position)))
-                } catch {
-                    shell.post(.gateTaken(token: token, .failure(error)))
-                }
-            }
-        }
-    }
-
-    func gateTaken(_ token: UInt64, _ result: Result<Position?, VaultError>) {
-        guard token == self.gateToken else {
-            // The demand was withdrawn while it waited.
-            if self.failover?.gate == .open {
-                do {
-                    try self.shell.vault.openGate()
-                } catch {
-                    self.shell.report(error, during: .gate, level: .critical)
-                }
-            }
-            return
-        }
-        switch result {
-        case .success(let position):
-            let here = position ?? self.restPosition
-            self.tell(
-                .gateClosed(here.map { self.normalized($0) } ?? self.failover?.position ?? .start)
-            )
-        case .failure(let error):
-            self.shell.report(error, during: .gate, level: .critical)
-            self.tell(.storageFailed)
-        }
-    }
-
-    /// Sets or clears layer 2; layer 1 is ours.
-    func setMarker(_ isSet: Bool) throws {
-        guard self.attachment != nil, self.isMarked != isSet else { return }
-        _ = try self.comeToRest()
-        try self.shell.vault.setMarker(isSet)
-        self.isMarked = isSet
-    }
-
     /// Says whether this copy is fit to be served: everything received is applied, the disk takes
     /// writes.
     func checkVault() {
@@ -365,7 +310,9 @@ extension NodeLoop {
             self.leaveLog()
             self.captureEpoch = nil
             guard !isReplaced else { return self.giveUp(error) }
-            self.attach(self.failover?.gate == .open ? .open : .closed(marked: self.isMarked))
+            // What is still asked of the gate is asked again when the vault is back.
+            self.gateToken += 1
+            self.attach(self.presentMode)
         case .recovered(let after):
             log.emit(
                 .vaultHealed,

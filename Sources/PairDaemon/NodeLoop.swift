@@ -170,7 +170,8 @@ final class NodeLoop {
     private func tick() {
         let now = self.shell.now
         if case .waiting(let mode, let nextTry, _) = self.vault, now >= nextTry {
-            self.attach(mode)
+            // The machine may have changed its mind about the gate since.
+            self.attach(self.isResuming ? self.presentMode : mode)
         }
         let (shortest, longest) = self.clocks.advance()
         self.tell(

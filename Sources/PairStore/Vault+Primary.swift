@@ -149,6 +149,13 @@ extension Vault {
         self.put(Rest(pages: end.state.pages, header: end.header, foldBase: nil))
     }
 
+    /// Why capture has ended by itself, which it also reports; `nil` while it goes on, and without it.
+    package var captureFailure: VaultError? {
+        self.state.withLock { $0.capture }?.progress.read { progress in
+            if case .failure(let error) = progress.outcome { error } else { nil }
+        }
+    }
+
     private func runningCapture() throws(VaultError) -> WALCapture {
         guard let capture = self.state.withLock({ $0.capture }) else {
             throw .notRunning("capture")

@@ -38,7 +38,8 @@ extension Vault {
     /// Layer 1 holds, and capture has been stopped. Clearing it is promotion's last step before
     /// ``startCapture(epoch:at:deliver:report:)`` and ``openGate()``; it ends applying.
     ///
-    /// - Throws: `.notRunning` while the vault is captured.
+    /// - Throws: `.notRunning` while the vault is captured, or when somebody has written to it since
+    ///   it came to rest.
     package func setMarker(_ isSet: Bool) throws(VaultError) {
         let vault = try self.attached()
         self.stopApplying()
@@ -46,6 +47,9 @@ extension Vault {
             throw .notRunning("a vault at rest")
         }
         defer { self.put(rest) }
+        guard vault.files.index.header() == rest.header else {
+            throw .notRunning("a vault that nobody has written to since it came to rest")
+        }
         try vault.setMarker(isSet)
         // The digest does not count the marker; the place in the WAL does.
         guard let header = vault.files.index.header() else {
@@ -140,6 +144,9 @@ extension Vault {
             throw .notRunning("a closed vault at rest")
         }
         do throws(VaultError) {
+            guard vault.files.index.header() == rest.header else {
+                throw .notRunning("a vault that nobody has written to since it came to rest")
+            }
             let applier = try Applier(vault, log: self.log, pages: rest.pages, position: nil)
             self.state.withLock { $0.applier = applier }
             return applier

@@ -1,5 +1,4 @@
 import Foundation
-import Glibc
 import PairCore
 import PairLab
 import Testing
@@ -123,80 +122,6 @@ extension EndToEnd {
                 try await lab.expectEqual(atLeast: committed)
                 #expect(lab.seedCount(.two) == 1, "a whole copy was taken again")
             }
-        }
-
-        @Test func `goes on arriving when capture had to stop for a while`() async throws {
-            try await LabPair.enabled { lab in
-                let shell = try lab.application(.one)
-                let writer = LedgerWriter(shell)
-                try await writer.run(rate: nil, until: 200)
-                try await lab.waitApplied(on: .one)
-
-                try await self.whileCaptureIsStopped(lab) {
-                    try await writer.run(rate: nil, until: 300)
-                }
-
-                try await lab.protected()
-                try await writer.run(rate: nil, until: 400)
-                try await lab.expectEqual(atLeast: 400)
-                #expect(lab.seedCount(.two) == 1)
-            }
-        }
-
-        @Test func `stays closed to applications when capture has to stop behind a closed gate`()
-            async throws
-        {
-            let options = LabOptions(heartbeat: .milliseconds(500), timeout: .seconds(60))
-            try await LabPair.enabled(options) { lab in
-                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 100)
-                try await lab.waitApplied(on: .one)
-                try lab.cut()
-                try await lab.kill(.one)
-                try await lab.start(.one)
-                try await eventually("node 1 looks for its peer") {
-                    try await lab.status(.one).local.state == .lookingForPeer
-                }
-
-                try await self.whileCaptureIsStopped(lab) {}
-                try await eventually("node 1 has its vault again") {
-                    try await lab.status(.one).local.state == .lookingForPeer
-                }
-                let refused = try await lab.sql(.one, "INSERT INTO counter VALUES (2, 1);")
-                try lab.heal()
-                try await lab.protected()
-
-                #expect(refused.status != 0 && refused.errors.contains("locked"), "\(refused)")
-                let writer = LedgerWriter(try lab.application(.one), from: 101)
-                try await writer.run(rate: nil, until: 200)
-                try await lab.expectEqual(atLeast: 200)
-            }
-        }
-
-        /// Damages the wal-index as a writer does that dies, while the daemon has no descriptor left
-        /// to mend it with.
-        private func whileCaptureIsStopped(
-            _ lab: LabPair,
-            _ body: () async throws -> Void
-        ) async throws {
-            let daemon = try #require(lab[.one].pid)
-            func limitDescriptors(to count: Int) async throws {
-                let done = try await Command.run(
-                    try Programs.system("prlimit"),
-                    ["--pid", "\(daemon)", "--nofile=\(count):"]
-                )
-                try #require(done.status == 0, "\(done.errors)")
-            }
-
-            try await limitDescriptors(to: 3)
-            let index = open(lab.folder.vault(.one) + "-shm", O_RDWR | O_CLOEXEC)
-            #expect(pwrite(index, "torn", 4, 40) == 4)
-            close(index)
-            try await eventually("node 1 captures no more") {
-                try String(contentsOfFile: lab.folder.log(.one), encoding: .utf8)
-                    .contains("opening the vault")
-            }
-            try await body()
-            try await limitDescriptors(to: 1024)
         }
 
         @Test(arguments: ["cp backup.db vault.db", "mv backup.db vault.db"])

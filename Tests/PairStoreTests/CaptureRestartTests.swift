@@ -155,6 +155,15 @@ struct CaptureRestartTests {
         try bench.shell("INSERT INTO t(body) VALUES(2);")
     }
 
+    @Test func `does not mark a vault that was written to since it was read`() throws {
+        let bench = try CaptureBench()
+        _ = try bench.vault.attach(.open)
+        try bench.shell("INSERT INTO t(body) VALUES(1);")
+        try bench.vault.closeGate(timeout: .seconds(10))
+
+        #expect(throws: VaultError.self) { try bench.vault.setMarker(true) }
+    }
+
     @Test func `clears a marker that it finds on a primary`() throws {
         let bench = try CaptureBench()
         let unmarked = try bench.vault.attach(.closed(marked: true))
