@@ -16,6 +16,8 @@ final class LogRouter: Sendable {
     private struct State {
         var current: (end: End, connection: PeerConnection)?
         var early: [(connection: PeerConnection, message: LogMessage)] = []
+        /// What came early is being handed over; nothing overtakes it.
+        var isCatchingUp = false
     }
 
     private static let mostEarlyMessages = 16
@@ -37,12 +39,20 @@ final class LogRouter: Sendable {
     /// Takes the place of the end before, which is closed.
     func become(_ end: End, on connection: PeerConnection) {
         self.clear()
-        let early = self.state.withLock { state in
-            defer { state.early = [] }
+        self.state.withLock { state in
             state.current = (end, connection)
-            return state.early
+            state.isCatchingUp = true
         }
-        for (from, message) in early where from == connection { Self.hand(message, to: end) }
+        while true {
+            let early = self.state.withLock { state in
+                defer { state.early = [] }
+                let early = state.early.filter { $0.connection == connection }
+                state.isCatchingUp = !early.isEmpty
+                return early
+            }
+            if early.isEmpty { return }
+            for (_, message) in early { Self.hand(message, to: end) }
+        }
     }
 
     /// Closes the end, if there is one.
@@ -61,7 +71,7 @@ final class LogRouter: Sendable {
     /// - Returns: `false` when nobody is there and too much has come already.
     func receive(_ message: LogMessage, on connection: PeerConnection) -> Bool {
         let (end, isTaken) = self.state.withLock { state -> (End?, Bool) in
-            if let current = state.current, current.connection == connection {
+            if let current = state.current, current.connection == connection, !state.isCatchingUp {
                 return (current.end, true)
             }
             guard state.early.count < Self.mostEarlyMessages else { return (nil, false) }

@@ -8,7 +8,7 @@ import PairWire
 extension NodeLoop {
     /// Carries out effects in order; after one that fails the rest is dropped and the machine told.
     func carryOut(_ effects: [Failover.Effect]) {
-        for effect in effects {
+        for (index, effect) in effects.enumerated() {
             do {
                 try self.carryOut(effect)
             } catch {
@@ -19,6 +19,8 @@ extension NodeLoop {
                     ["effect": effect.name]
                 )
                 self.failure = "\(error)"
+                // The machine takes this for under way, and does not ask for it again.
+                if effects[index...].contains(.closeGate) { self.closeGate() }
                 guard var failover = self.failover, failover.nodeState != .failed else { return }
                 let effects = failover.handle(.storageFailed, at: self.shell.now)
                 self.failover = failover

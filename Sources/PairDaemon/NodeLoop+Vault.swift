@@ -240,9 +240,10 @@ extension NodeLoop {
     func comeToRest() throws -> Position? {
         let vault = self.shell.vault
         if self.captureEpoch != nil {
-            vault.stop()
+            self.restPosition = vault.stop()
             self.captureEpoch = nil
-            self.restPosition = vault.log.newest
+            // Nobody acknowledges any more; who waits for that hears so.
+            self.shell.figures.reset()
         } else if let position = vault.stopApplying() {
             self.restPosition = position
         }

@@ -135,7 +135,11 @@ extension Vault {
     ///
     /// The vault stays in custody, and the gate as it is. When the next role begins, commits that an
     /// open gate has let in meanwhile are not lost: they follow in the WAL.
-    package func stop() {
+    ///
+    /// - Returns: where that leaves the vault, named as in the log if that ends there; `nil` when
+    ///   nothing was captured, or capture had ended by itself.
+    @discardableResult
+    package func stop() -> Position? {
         self.stopApplying()
         let (capture, checkpointer) = self.state.withLock { state in
             defer {
@@ -145,8 +149,11 @@ extension Vault {
             return (state.capture, state.checkpointer)
         }
         checkpointer?.stop()
-        guard case .success(let end)? = capture?.stop() else { return }
+        guard case .success(let end)? = capture?.stop() else { return nil }
         self.put(Rest(pages: end.state.pages, header: end.header, foldBase: nil))
+        let position = end.state.position
+        let kept = self.log.position(at: position.txid)
+        return kept?.digest == position.digest ? kept : position
     }
 
     /// Why capture has ended by itself, which it also reports; `nil` while it goes on, and without it.
