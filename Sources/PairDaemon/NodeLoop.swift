@@ -42,6 +42,8 @@ final class NodeLoop {
     var isSurveying = false
     /// Why the vault could not be attached, as last told.
     var attachTrouble: String?
+    /// Why the gate could not be shown, as last told.
+    var gateFileTrouble: String?
     /// Where the log ended when the vault was attached.
     var lastLogged: Position?
     var invitation: PairingInviter?
@@ -274,8 +276,12 @@ final class NodeLoop {
         do {
             try self.shell.gateFiles?.show(gate)
             self.shell.gateFilesShown = true
+            self.gateFileTrouble = nil
         } catch {
-            self.shell.report(error, during: .state)
+            // Tried again after every event, and said once.
+            if self.gateFileTrouble != "\(error)" { self.shell.report(error, during: .state) }
+            self.gateFileTrouble = "\(error)"
+            self.shell.gateFilesShown = false
         }
     }
 
