@@ -70,7 +70,10 @@ extension NodeLoop {
                 withExtendedLifetime(marker) {}
                 switch report {
                 case .progress(let progress):
-                    if shell.figures.take(progress) { shell.post(.progressed) }
+                    if shell.figures.take(progress), !shell.offer(.progressed) {
+                        // The next word of the secondary tells again.
+                        _ = shell.figures.takeProgress()
+                    }
                 case .copying(let done, let total):
                     shell.figures.update {
                         $0.copy?.doneBytes = done

@@ -143,14 +143,19 @@ final class NodeShell: Sendable {
     }
 
     /// Puts an event into the loop's bounded queue; a full queue is itself news.
-    func post(_ event: NodeEvent) {
-        if case .dropped = self.events.yield(event) {
-            let count = self.lost.add(1, ordering: .relaxed).newValue
-            self.metrics.count(.eventsLost)
-            if count == 1 {
-                self.log.emit(.storageError, level: .error, "the node's queue is full")
-            }
+    func post(_ event: NodeEvent) { _ = self.offer(event) }
+
+    /// Puts an event into the loop's queue.
+    ///
+    /// - Returns: whether there was room.
+    func offer(_ event: NodeEvent) -> Bool {
+        guard case .dropped = self.events.yield(event) else { return true }
+        let count = self.lost.add(1, ordering: .relaxed).newValue
+        self.metrics.count(.eventsLost)
+        if count == 1 {
+            self.log.emit(.storageError, level: .error, "the node's queue is full")
         }
+        return false
     }
 }
 
