@@ -22,6 +22,7 @@ struct Bench: Sendable {
 /// The folders in use now: what must go when the program is interrupted.
 final class Scratch: Sendable {
     private let folders = Mutex<Set<LabFolder>>([])
+    private let isInterrupted = Mutex(false)
 
     func make() throws -> LabFolder {
         let folder = try LabFolder.scratch()
@@ -41,11 +42,20 @@ final class Scratch: Sendable {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number)
             source.setEventHandler {
+                self.isInterrupted.withLock { $0 = true }
                 for folder in self.folders.withLock({ $0 }) { self.remove(folder) }
                 Glibc.exit(128 + number)
             }
             source.resume()
             return source
         }
+    }
+
+    /// Leaves the end of the program to an interruption, if there is one.
+    ///
+    /// It takes the daemons away from under a case, whose failure must not end the program first.
+    func giveWayToInterruption() async {
+        guard self.isInterrupted.withLock({ $0 }) else { return }
+        await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in }
     }
 }

@@ -73,6 +73,7 @@ struct PairBench: AsyncParsableCommand {
             do {
                 report.figures = try await benchCase.run(bench)
             } catch {
+                await scratch.giveWayToInterruption()
                 report.failure = "\(error)"
             }
             report.seconds = Monotonic.seconds(since: start)
