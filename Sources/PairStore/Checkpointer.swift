@@ -403,9 +403,9 @@ final class Checkpointer: Sendable {
         }
         guard !isEmptied else { return }
         // A reader that stays: to stop the writers again and again would only make them wait. For
-        // capture they do wait, but everybody who polls for WRITE gets it in between. Ten times as
-        // long as that and the copy took, too, would be seconds in which the WAL grows.
-        let pause = copied.map { $0.duration(to: .now) * 10 } ?? .milliseconds(200)
+        // capture they do wait, but everybody who polls for WRITE gets it in between. A longer pause
+        // is time in which the WAL grows, and the reader may only have lost the processor.
+        let pause = copied.map { $0.duration(to: .now) * 4 } ?? .milliseconds(200)
         self.state.update { $0.noStopBefore = ContinuousClock.now + pause }
     }
 

@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 
 /// Layer 1 of the gate: SQLite's WRITE lock, held by us so that no application can commit.
@@ -132,7 +133,8 @@ package final class Gate: Sendable {
         let deadline = ContinuousClock.now + timeout
         while try !self.files.tryLock(.write, .exclusive) {
             guard ContinuousClock.now < deadline else { return false }
-            StoreThread.pause(.microseconds(20))
+            // A pause would outlast the gap between two commits of a busy writer.
+            sched_yield()
         }
         return true
     }
