@@ -32,7 +32,8 @@ extension NodeLoop {
         guard let source = self.shell.router.source else {
             return call.finish(
                 .unavailable,
-                "\(self.peerName) is not connected; there is nothing to compare with"
+                "\(self.peerName) is not connected; there is nothing to compare with; "
+                    + "type: pairctl status"
             )
         }
         let id = self.nextID
@@ -80,7 +81,7 @@ extension NodeLoop {
     func failVerification(_ reason: String) {
         guard let verification else { return }
         self.verification = nil
-        verification.call.finish(.unavailable, "not verified: \(reason)")
+        verification.call.finish(.unavailable, "not verified: \(reason); type: pairctl status")
     }
 
     private func finishVerification() {
