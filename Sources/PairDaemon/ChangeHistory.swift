@@ -12,6 +12,8 @@ package struct ChangeHistory {
     package private(set) var changes: [StatusReport.Change] = []
     private let file: LineFile
     private var lineCount = 0
+    /// Noted, and not on the disk yet.
+    private var unsaved: [StatusReport.Change] = []
 
     private static let mostChanges = 10_000
     private static let longestSeconds: Double = 5 * 365.25 * 86_400
@@ -44,12 +46,21 @@ package struct ChangeHistory {
         return self.changes.last { $0.epoch == entry.epoch.rawValue && $0.fork == fork }
     }
 
-    /// Remembers a change, or what has come out about one since.
-    package mutating func record(_ change: StatusReport.Change) throws {
+    /// Takes note of a change, or of what has come out about one since; ``save()`` makes it durable.
+    package mutating func note(_ change: StatusReport.Change) {
         self.take(change)
         if self.changes.count > Self.mostChanges { self.changes.removeFirst() }
-        try self.file.append(try Self.line(change))
-        self.lineCount += 1
+        self.unsaved.removeAll { $0.epoch == change.epoch && $0.fork == change.fork }
+        self.unsaved.append(change)
+    }
+
+    /// Makes durable what has been noted; what cannot be written is told until the daemon ends.
+    package mutating func save() throws {
+        guard !self.unsaved.isEmpty else { return }
+        let lines = try self.unsaved.map { try Self.line($0) }
+        self.unsaved = []
+        try self.file.append(lines)
+        self.lineCount += lines.count
         if self.lineCount > 2 * Self.mostChanges { try self.rewrite() }
     }
 

@@ -23,13 +23,18 @@ extension NodeLoop {
     func changes(last count: Int) -> [StatusReport.Change] {
         let entries = self.record.lineage.entries
         return entries.indices.suffix(count).map { index in
-            self.history.change(entries[index])
-                ?? StatusReport.Change(
-                    entries[index],
-                    ownerName: self.nodeName(entries[index].owner),
-                    from: index > 0 ? self.nodeName(entries[index - 1].owner) : nil
-                )
+            self.history.change(entries[index]) ?? self.bareChange(at: index)
         }
+    }
+
+    /// What the lineage alone says of its entry.
+    private func bareChange(at index: Int) -> StatusReport.Change {
+        let entries = self.record.lineage.entries
+        return StatusReport.Change(
+            entries[index],
+            ownerName: self.nodeName(entries[index].owner),
+            from: index > 0 ? self.nodeName(entries[index - 1].owner) : nil
+        )
     }
 
     /// A record has been made durable: what is new in its lineage goes into the history.
@@ -42,9 +47,10 @@ extension NodeLoop {
     /// - Parameter old: the record before; it may name the operation that the newest change ends.
     private func rememberChanges(by old: NodeRecord?) {
         let entries = self.record.lineage.entries
-        let known = self.changes(last: entries.count)
-        for (entry, bare) in zip(entries, known) where self.history.change(entry) == nil {
-            var change = bare
+        let former = old?.lineage.entries ?? []
+        for (index, entry) in entries.enumerated()
+        where !former.contains(entry) && self.history.change(entry) == nil {
+            var change = self.bareChange(at: index)
             if entry == entries.last, let old, entry.cause.isAsked {
                 let call = self.calls.values.first { $0.mayChangePrimary }
                 let operation =
@@ -54,7 +60,7 @@ extension NodeLoop {
                 change.pausedSeconds = self.handedOver?.pause?.inSeconds
                 self.handedOver = nil
             }
-            self.remember(change)
+            self.history.note(change)
         }
     }
 
@@ -64,7 +70,7 @@ extension NodeLoop {
             var change = self.history.change(newest)
         else { return }
         amend(&change)
-        self.remember(change)
+        self.history.note(change)
     }
 
     /// Says of each change what only the former primary held, once that is in an archive here.
@@ -78,13 +84,14 @@ extension NodeLoop {
                 }), change.lostTransactions != tail.transactions
             else { continue }
             change.lostTransactions = tail.transactions
-            self.remember(change)
+            self.history.note(change)
         }
     }
 
-    private func remember(_ change: StatusReport.Change) {
+    /// After an event has had its effects, because applications may be waiting for those.
+    func saveHistory() {
         do {
-            try self.history.record(change)
+            try self.history.save()
         } catch {
             self.shell.report(error, during: .state)
         }

@@ -102,6 +102,7 @@ final class NodeLoop {
             if case .stop = event { break }
             self.handle(event)
             self.publish()
+            self.saveHistory()
             self.shell.view.completeTurn(at: self.shell.now)
         }
         self.end()
@@ -160,6 +161,7 @@ final class NodeLoop {
         self.publish()
         self.shell.notifier.ready()
         self.shell.log.emit(.daemonReady)
+        self.saveHistory()
     }
 
     private func end() {

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A text file that grows by a line at a time; each is durable when ``append(_:)`` returns.
+/// A text file that only grows; lines are durable when ``append(_:)`` returns.
 ///
 /// A line that a crash cut off is left out when the file is read, and the next one begins on a line of
 /// its own.
@@ -21,9 +21,9 @@ package struct LineFile: Sendable {
         }
     }
 
-    package func append(_ line: [UInt8]) throws(NodeStateError) {
+    package func append(_ lines: [[UInt8]]) throws(NodeStateError) {
         do throws(SystemFailure) {
-            try self.write(line)
+            try self.write(Self.joined(lines))
         } catch {
             throw NodeStateError(error)
         }
@@ -32,7 +32,7 @@ package struct LineFile: Sendable {
     /// Makes these the only lines; after a crash there are the old ones or the new ones.
     package func replace(with lines: [[UInt8]]) throws(NodeStateError) {
         do throws(SystemFailure) {
-            try DurableFile.replace(self.path, with: lines.flatMap { $0 + [Self.lineFeed] })
+            try DurableFile.replace(self.path, with: Self.joined(lines))
         } catch {
             throw NodeStateError(error)
         }
@@ -40,7 +40,11 @@ package struct LineFile: Sendable {
 
     private static let lineFeed = UInt8(ascii: "\n")
 
-    private func write(_ line: [UInt8]) throws(SystemFailure) {
+    private static func joined(_ lines: [[UInt8]]) -> [UInt8] {
+        lines.flatMap { $0 + [self.lineFeed] }
+    }
+
+    private func write(_ lines: [UInt8]) throws(SystemFailure) {
         let descriptor = open(self.path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw SystemFailure("opening", self.path) }
         defer { close(descriptor) }
@@ -52,7 +56,7 @@ package struct LineFile: Sendable {
             _ = try DurableFile.read(into: &last, from: descriptor, at: end - 1, path: self.path)
         }
         let start = last == [Self.lineFeed] ? [] : [Self.lineFeed]
-        let bytes = start + line + [Self.lineFeed]
+        let bytes = start + lines
         try DurableFile.write(bytes[...], to: descriptor, at: end, path: self.path)
         guard SyncTimes.sync(descriptor) == 0 else { throw SystemFailure("fsync", self.path) }
         if end == 0 { try DurableFile.syncFolder(of: self.path) }

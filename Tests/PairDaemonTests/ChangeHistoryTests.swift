@@ -40,11 +40,14 @@ struct ChangeHistoryTests {
     @Test func `outlives the daemon, with what came out later`() throws {
         try self.inFolder { _ in
             var history = try self.loaded()
-            for epoch: UInt64 in [2, 3, 4] { try history.record(self.change(epoch)) }
+            for epoch: UInt64 in [2, 3, 4] { history.note(self.change(epoch)) }
+            try history.save()
             var amended = self.change(3)
             amended.by = "alice"
             amended.pausedSeconds = 0.084
-            try history.record(amended)
+            history.note(amended)
+            #expect(try self.loaded().change(self.entry(3))?.by == nil, "not before it is saved")
+            try history.save()
 
             let read = try self.loaded()
 
@@ -58,13 +61,15 @@ struct ChangeHistoryTests {
     @Test func `loses no more than the line that a crash cut off`() throws {
         try self.inFolder { path in
             var history = try self.loaded()
-            for epoch: UInt64 in [2, 3] { try history.record(self.change(epoch)) }
+            for epoch: UInt64 in [2, 3] { history.note(self.change(epoch)) }
+            try history.save()
             let bytes = try Data(contentsOf: URL(filePath: path))
             try bytes.dropLast(20).write(to: URL(filePath: path))
 
             var cut = try self.loaded()
             #expect(cut.changes == [self.change(2)])
-            try cut.record(self.change(4))
+            cut.note(self.change(4))
+            try cut.save()
 
             #expect(try self.loaded().changes == [self.change(2), self.change(4)])
         }
