@@ -221,8 +221,10 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "PairCore", "PairWire", "PairLab", "TestThreads", "paird", "pairctl", "pair-lab",
-                "pair-bench",
+                "PairCore", "PairWire", "PairStore", "PairNet", "PairLab", "TestThreads", "paird",
+                "pairctl", "pair-lab", "pair-bench",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: strict
         ),

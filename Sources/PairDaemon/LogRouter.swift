@@ -20,6 +20,7 @@ final class LogRouter: Sendable {
         var isCatchingUp = false
     }
 
+    /// On one connection.
     private static let mostEarlyMessages = 16
 
     private let state = Mutex(State())
@@ -45,14 +46,20 @@ final class LogRouter: Sendable {
         }
         while true {
             let early = self.state.withLock { state in
-                defer { state.early = [] }
                 let early = state.early.filter { $0.connection == connection }
+                // The rest has come on a newer one, whose turn the node's loop has yet to reach.
+                state.early.removeAll { $0.connection == connection }
                 state.isCatchingUp = !early.isEmpty
                 return early
             }
             if early.isEmpty { return }
             for (_, message) in early { Self.hand(message, to: end) }
         }
+    }
+
+    /// Nothing comes on this connection any more, and nobody will take its place there.
+    func forget(_ connection: PeerConnection) {
+        self.state.withLock { $0.early.removeAll { $0.connection == connection } }
     }
 
     /// Closes the end, if there is one.
@@ -74,7 +81,8 @@ final class LogRouter: Sendable {
             if let current = state.current, current.connection == connection, !state.isCatchingUp {
                 return (current.end, true)
             }
-            guard state.early.count < Self.mostEarlyMessages else { return (nil, false) }
+            let count = state.early.count { $0.connection == connection }
+            guard count < Self.mostEarlyMessages else { return (nil, false) }
             state.early.append((connection, message))
             return (nil, true)
         }

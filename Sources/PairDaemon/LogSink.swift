@@ -81,7 +81,12 @@ final class LogSink: Sendable {
     /// Takes a message of the primary; called on the connection's event loop.
     func receive(_ message: LogMessage) {
         let isFlooded = self.state.withLock { state in
-            guard !state.isClosed else { return false }
+            guard !state.isClosed else {
+                // It was meant for the end that stands here now, and is asked again on another
+                // connection.
+                if case .request = message { self.connection.close() }
+                return false
+            }
             state.pending.append(message)
             state.pendingBytes += message.bulkByteCount
             if !state.isDraining {

@@ -61,8 +61,8 @@ extension LogSource {
         self.terms.vault.withMark { result in
             guard case .success(let mark) = result else { return self.fail("\(result)") }
             let plan = self.plan(way, at: mark.position, pages: mark.pageCount)
-            self.state.withLock { state in
-                guard state.phase != .closed else { return }
+            let begins = self.state.withLock { state in
+                guard state.phase != .closed else { return false }
                 state.cursor = SegmentStore.Cursor(after: mark.position.txid)
                 state.phase = .behind
                 var copy = PageCopy()
@@ -75,8 +75,10 @@ extension LogSource {
                 }
                 state.copy = copy
                 self.post(.plan(plan))
+                return true
             }
             mark.end()
+            guard begins else { return self.connection.close() }
             self.report(.planned(plan))
             self.pump()
         }

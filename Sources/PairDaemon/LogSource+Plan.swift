@@ -7,6 +7,8 @@ import Synchronization
 extension LogSource {
     /// Decides how the secondary gets what it asked for, tells it, and starts.
     func answer(_ request: LogMessage.Request) {
+        // It was meant for the end that stands here now, and is asked again on another connection.
+        guard self.state.withLock({ $0.phase != .closed }) else { return self.connection.close() }
         guard let captured = self.terms.vault.captured else {
             return self.fail("the vault is not being captured")
         }
@@ -16,12 +18,14 @@ extension LogSource {
             self.report(.failed(reason))
         case .stream(let position):
             let plan = self.plan(.stream(after: position), at: position, pages: 0)
-            self.state.withLock { state in
-                guard state.phase != .closed else { return }
+            let begins = self.state.withLock { state in
+                guard state.phase != .closed else { return false }
                 state.cursor = SegmentStore.Cursor(after: position.txid)
                 state.phase = .behind
                 self.post(.plan(plan))
+                return true
             }
+            guard begins else { return self.connection.close() }
             self.report(.planned(plan))
             self.pump()
         case .delta: self.beginCopy(.delta)

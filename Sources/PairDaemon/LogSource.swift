@@ -186,15 +186,26 @@ final class LogSource: Sendable {
     }
 
     private func take(_ progress: LogMessage.Progress) {
-        enum Next { case nothing, pump, fail }
-        let next = self.state.withLock { state -> Next in
-            guard state.window.acknowledge(progress.takenBytes) else { return .fail }
+        enum Next {
+            case nothing, pump
+            case fail(String)
+        }
+        let next = self.state.withLock { state -> Next? in
+            if state.phase == .closed { return nil }
+            if state.phase == .waiting, progress.applied != nil {
+                // Whoever stood here before began it; the stream is asked for anew.
+                return .fail("the peer follows a log that nobody sends it any more")
+            }
+            guard state.window.acknowledge(progress.takenBytes) else {
+                return .fail("the peer acknowledged bytes that were never sent")
+            }
             return state.phase == .behind || state.copy != nil ? .pump : .nothing
         }
         switch next {
         case .nothing: break
         case .pump: self.pump()
-        case .fail: return self.fail("the peer acknowledged bytes that were never sent")
+        case .fail(let reason): return self.fail(reason)
+        case nil: return
         }
         self.report(.progress(progress))
     }

@@ -25,8 +25,8 @@ enum NodeEvent: Sendable {
     case capture(CaptureEvent)
     /// The secondary has acknowledged something; how much stands in the figures.
     case progressed
-    case source(ObjectIdentifier, LogSource.Report)
-    case sink(ObjectIdentifier, LogSink.Report)
+    case source(LogEndID, LogSource.Report)
+    case sink(LogEndID, LogSink.Report)
     case vaultChecked(Failover.VaultCheck)
     case reachProbed(answered: Bool)
     case tailSealed(Result<NodeRecord.Tail, ArchiveError>)

@@ -24,16 +24,29 @@ struct LogStanding {
     /// The epoch whose primary the wish is for.
     var epoch = Epoch.none
     /// Which end of the log is the present one; reports of earlier ones are of no interest.
-    var end: IdentityMarker?
+    var end: LogEndID?
+    private var endCount: UInt64 = 0
     var isStreaming = false
+    /// The primary has said how the present connection goes on.
+    var isPlanned = false
+    /// Since when that has been awaited.
+    var askedAt: Instant?
     /// After a failure: whatever made it fail is given a little time.
     var notBefore: Instant?
     /// Why the log does not flow, as last told.
     var trouble: String?
+
+    /// A name that no end has had before.
+    mutating func nextEnd() -> LogEndID {
+        self.endCount += 1
+        return LogEndID(number: self.endCount)
+    }
 }
 
-/// Stands for one end of the log, so that a report of an earlier one is recognised.
-final class IdentityMarker: Sendable {}
+/// Names one end of the log, so that a late report of an earlier one is recognised.
+struct LogEndID: Hashable, Sendable {
+    fileprivate let number: UInt64
+}
 
 // The two ends of the log connection, and what they report.
 extension NodeLoop {
@@ -54,8 +67,7 @@ extension NodeLoop {
             self.shell.router.source == nil
         else { return }
         let shell = self.shell
-        let marker = IdentityMarker()
-        let id = ObjectIdentifier(marker)
+        let id = self.log.nextEnd()
         let source = LogSource(
             terms: LogSource.Terms(
                 vault: shell.vault,
@@ -67,7 +79,6 @@ extension NodeLoop {
             ),
             connection: connection,
             report: { report in
-                withExtendedLifetime(marker) {}
                 switch report {
                 case .progress(let progress):
                     if shell.figures.take(progress), !shell.offer(.progressed) {
@@ -84,7 +95,7 @@ extension NodeLoop {
                 }
             }
         )
-        self.log.end = marker
+        self.log.end = id
         shell.router.become(.source(source), on: connection)
     }
 
@@ -120,8 +131,8 @@ extension NodeLoop {
         self.shell.post(.located(inquiry, finding))
     }
 
-    func take(_ report: LogSource.Report, from id: ObjectIdentifier) {
-        guard id == self.log.end.map({ ObjectIdentifier($0) }) else { return }
+    func take(_ report: LogSource.Report, from id: LogEndID) {
+        guard id == self.log.end else { return }
         self.markHeard()
         switch report {
         case .planned(let plan): self.noteCopy(plan)
@@ -158,6 +169,39 @@ extension NodeLoop {
     func retryLog() {
         self.startSource()
         self.startSink()
+        self.lookForAnswer()
+    }
+
+    /// Asks anew when the primary, which is connected, has long left this node without an answer.
+    ///
+    /// Whatever was lost between the two, they must not wait for each other for ever.
+    private func lookForAnswer() {
+        let now = self.shell.now
+        guard self.awaitsPlan else { return self.log.askedAt = nil }
+        guard let since = self.log.askedAt else { return self.log.askedAt = now }
+        guard now - since >= Self.longestAnswer else { return }
+        self.log.askedAt = nil
+        let reason =
+            "\(self.peerName) has not said for \(Self.longestAnswer.components.seconds) s how its log goes "
+            + "on; it is asked anew"
+        self.log.trouble = reason
+        self.shell.log.emit(.replLost, level: .warning, reason)
+        if self.log.wish == .follow {
+            self.tell(.logLost)
+        } else {
+            self.logLink?.close()
+        }
+    }
+
+    private static let longestAnswer = Duration.seconds(15)
+
+    private var awaitsPlan: Bool {
+        guard self.logLink != nil, !self.log.isPlanned, !self.isSurveying else { return false }
+        return switch self.log.wish {
+        case .nothing, .archive: false
+        case .follow, .undo: true
+        case .copy: !self.wouldGiveUpUnknownVault
+        }
     }
 
     func startSink() {
@@ -172,15 +216,13 @@ extension NodeLoop {
             return
         }
         let shell = self.shell
-        let marker = IdentityMarker()
-        let id = ObjectIdentifier(marker)
+        let id = self.log.nextEnd()
         let sink = LogSink(
             vault: shell.vault,
             archives: shell.archives,
             connection: connection,
             epoch: self.log.epoch,
             report: { report in
-                withExtendedLifetime(marker) {}
                 switch report {
                 case .applied(let position, let transactions):
                     shell.figures.update { $0.position = position }
@@ -200,7 +242,7 @@ extension NodeLoop {
                 }
             }
         )
-        self.log.end = marker
+        self.log.end = id
         self.log.isStreaming = false
         shell.router.become(.sink(sink), on: connection)
         sink.begin(request)
@@ -227,12 +269,13 @@ extension NodeLoop {
         }
     }
 
-    func take(_ report: LogSink.Report, from id: ObjectIdentifier) {
-        guard id == self.log.end.map({ ObjectIdentifier($0) }) else { return }
+    func take(_ report: LogSink.Report, from id: LogEndID) {
+        guard id == self.log.end else { return }
         self.markHeard()
         switch report {
         case .planned(let plan):
             self.log.trouble = nil
+            self.log.isPlanned = true
             self.log.isStreaming = if case .stream = plan.way { true } else { false }
             self.noteCopy(plan)
             if self.log.isStreaming { self.tell(.logResumed) }
@@ -301,13 +344,14 @@ extension NodeLoop {
         self.endLog()
         self.logLink?.close()
         self.logLink = nil
-        self.logLinkLostAt = self.shell.now
     }
 
     func endLog() {
         self.shell.router.clear()
         self.log.end = nil
         self.log.isStreaming = false
+        self.log.isPlanned = false
+        self.log.askedAt = nil
         self.shell.figures.update {
             $0.copy = nil
             $0.progress = nil

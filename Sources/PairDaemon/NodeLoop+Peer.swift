@@ -18,7 +18,6 @@ extension NodeLoop {
         case .heartbeat: self.heartbeatLink = connection
         case .log:
             self.logLink = connection
-            self.logLinkLostAt = nil
             self.shell.log.emit(.replConnected)
             self.startSource()
             self.startSink()
@@ -36,9 +35,9 @@ extension NodeLoop {
         case .heartbeat:
             if self.heartbeatLink == connection { self.heartbeatLink = nil }
         case .log:
+            self.shell.router.forget(connection)
             guard self.logLink == connection else { return }
             self.logLink = nil
-            self.logLinkLostAt = self.shell.now
             self.endLog()
             self.shell.log.emit(.replLost, level: .warning, "", ["reason": reason])
             self.tell(.logInterrupted)

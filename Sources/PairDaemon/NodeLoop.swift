@@ -22,7 +22,6 @@ final class NodeLoop {
     var controlLink: PeerConnection?
     var heartbeatLink: PeerConnection?
     var logLink: PeerConnection?
-    var logLinkLostAt: Instant?
     var log = LogStanding()
     let startedAt: Instant
     var clocks = ClockReadings()

@@ -1,6 +1,7 @@
 import Foundation
 import PairCore
 import PairLab
+import PairWire
 import Testing
 
 extension EndToEnd {
@@ -120,6 +121,55 @@ extension EndToEnd {
 
                 #expect(answer?.contains("HTTP") == false)
                 try await lab.protected()
+            }
+        }
+    }
+
+    @Suite("A primary that does not answer", .timeLimit(.minutes(3)))
+    struct Silence {
+        @Test func `is asked anew for its log, and the operator is told`() async throws {
+            let options = LabOptions(heartbeat: .milliseconds(500), timeout: .seconds(120))
+            try await LabPair.enabled(options) { lab in
+                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 100)
+                try await lab.waitApplied(on: .one)
+                try await lab.kill(.one)
+                let mute = try await StandIn(in: lab, insteadOf: .one)
+
+                try await eventually("node 2 says that it waits in vain") {
+                    try await lab.status(.two).reasons.contains {
+                        $0.hasPrefix("node-1 has not said for 15 s how its log goes on")
+                    }
+                }
+
+                #expect(mute.requests > 0)
+                try await mute.end()
+                try await lab.start(.one)
+                try await lab.protected()
+                #expect(try await lab.status(.two).reasons == [])
+                try await lab.expectEqual(atLeast: 100)
+            }
+        }
+    }
+
+    @Suite("A primary whose peer connects again and again", .timeLimit(.minutes(2)))
+    struct Flutter {
+        @Test func `answers what was asked on a connection before it has got to it`() async throws {
+            try await LabPair.enabled(LabOptions(timeout: .seconds(120))) { lab in
+                let size = try #require(PageSize(byteCount: 4096))
+                try await lab.kill(.two)
+                let peer = try await StandIn(
+                    in: lab,
+                    insteadOf: .two,
+                    asking: LogMessage.Request(wish: .copy, content: .withTables(size))
+                )
+                for round in 1...5 {
+                    let answered = peer.plans
+                    try await peer.flutter()
+                    try await eventually("request \(round) is answered", within: .seconds(10)) {
+                        peer.plans > answered
+                    }
+                }
+                try await peer.end()
             }
         }
     }
