@@ -18,7 +18,6 @@ import UnixSignals
 /// cannot be reached has changed nothing.
 package struct Daemon: Sendable {
     private let shell: NodeShell
-    private let stream: AsyncStream<NodeEvent>
     private let group: MultiThreadedEventLoopGroup
 
     /// Why the daemon does not start, with the exit code that says which kind.
@@ -50,10 +49,6 @@ package struct Daemon: Sendable {
         let archives = try Self.attempt(1) {
             try ArchiveStore(directory: configuration.stateDirectory + "/tails")
         }
-        let (stream, events) = AsyncStream.makeStream(
-            of: NodeEvent.self,
-            bufferingPolicy: .bufferingOldest(8192)
-        )
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         let shellBox = LateShell()
         let links = try Self.attempt(1) {
@@ -84,13 +79,11 @@ package struct Daemon: Sendable {
             archives: archives,
             links: links,
             log: EventLog(logger: logger, context: context),
-            gateFiles: Self.gateFiles(configuration),
-            events: events
+            gateFiles: Self.gateFiles(configuration)
         )
         shell.hold(lock)
         shellBox.set(shell)
         self.shell = shell
-        self.stream = stream
         self.group = group
     }
 
@@ -117,7 +110,7 @@ package struct Daemon: Sendable {
             configuration: ServiceGroupConfiguration(
                 services: [
                     .init(
-                        service: NodeService(shell: self.shell, stream: self.stream),
+                        service: NodeService(shell: self.shell),
                         successTerminationBehavior: .gracefullyShutdownGroup,
                         failureTerminationBehavior: .gracefullyShutdownGroup
                     ),
@@ -204,7 +197,6 @@ package struct Daemon: Sendable {
 /// The node's loop and its clock.
 private struct NodeService: Service {
     let shell: NodeShell
-    let stream: AsyncStream<NodeEvent>
 
     func run() async throws {
         let ticks = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "pair.tick"))
@@ -223,7 +215,7 @@ private struct NodeService: Service {
         hangUp.setEventHandler { shell.reload() }
         hangUp.resume()
         await withGracefulShutdownHandler {
-            await NodeLoop(shell: shell).run(self.stream)
+            await NodeLoop(shell: shell).run()
         } onGracefulShutdown: {
             shell.post(.stop)
         }

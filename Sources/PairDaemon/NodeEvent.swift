@@ -39,6 +39,21 @@ enum NodeEvent: Sendable {
     case stop
 }
 
+extension NodeEvent {
+    /// Whether another one says the same, or its sender sees that it was not heard and says it again.
+    var isRepeated: Bool {
+        switch self {
+        case .capture(.stopped): false
+        case .capture: true
+        case .tick, .heard, .spoken, .heartbeatRejected, .garbled, .progressed, .linkDistrusted:
+            true
+        case .operatorRequest, .linkUp, .linkDown, .reconfigured, .attached, .gateTaken, .source,
+            .sink, .vaultChecked, .reachProbed, .tailSealed, .paired, .located, .scanned, .stop:
+            false
+        }
+    }
+}
+
 /// One request on the control socket, with the way to answer it.
 struct OperatorCall: Sendable {
     var request: ControlRequest

@@ -95,9 +95,10 @@ final class NodeLoop {
     var record: NodeRecord { self.failover?.record ?? self.shell.keeper.current }
 
     /// Takes events until the one that stops the node.
-    func run(_ events: AsyncStream<NodeEvent>) async {
+    func run() async {
         self.begin()
-        for await event in events {
+        for await event in self.shell.queue.events {
+            self.shell.queue.noteTaken()
             if case .stop = event { break }
             self.handle(event)
             self.publish()

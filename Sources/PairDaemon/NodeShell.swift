@@ -20,7 +20,7 @@ final class NodeShell: Sendable {
     let log: EventLog
     let notifier = SystemdNotifier()
     let gateFiles: GateFiles?
-    let events: AsyncStream<NodeEvent>.Continuation
+    let queue = EventQueue<NodeEvent>(mostRepeated: 8192) { $0.isRepeated }
     let archives: ArchiveStore
     let vaultQueue = DispatchQueue(label: "pair.vault", qos: .userInitiated)
     /// Waits for layer 1, for as long as an application holds it.
@@ -47,8 +47,7 @@ final class NodeShell: Sendable {
         archives: ArchiveStore,
         links: PeerLink,
         log: EventLog,
-        gateFiles: GateFiles?,
-        events: AsyncStream<NodeEvent>.Continuation
+        gateFiles: GateFiles?
     ) {
         self.running = Mutex(configuration)
         self.source = source
@@ -60,7 +59,6 @@ final class NodeShell: Sendable {
         self.links = links
         self.log = log
         self.gateFiles = gateFiles
-        self.events = events
         self.bootID = UInt64.random(in: .min ... .max)
     }
 
@@ -142,14 +140,14 @@ final class NodeShell: Sendable {
         _ = Task { await work() }
     }
 
-    /// Puts an event into the loop's bounded queue; a full queue is itself news.
+    /// Puts an event into the loop's queue; a full one is itself news.
     func post(_ event: NodeEvent) { _ = self.offer(event) }
 
     /// Puts an event into the loop's queue.
     ///
     /// - Returns: whether there was room.
     func offer(_ event: NodeEvent) -> Bool {
-        guard case .dropped = self.events.yield(event) else { return true }
+        guard !self.queue.offer(event) else { return true }
         let count = self.lost.add(1, ordering: .relaxed).newValue
         self.metrics.count(.eventsLost)
         if count == 1 {
