@@ -7,6 +7,13 @@ extension Failover {
         return MessageNumber(incarnation: self.record.incarnation, n: start << 32 | self.link.sent)
     }
 
+    /// The peer can be spoken to.
+    mutating func connect() {
+        guard self.state != .starting else { return }
+        self.forgetOldRequest()
+        self.state(asProbe: true)
+    }
+
     /// Says everything about this node, as its record has it.
     mutating func state(asProbe isProbe: Bool) {
         guard self.record.peer != nil else { return }

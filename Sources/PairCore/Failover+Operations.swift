@@ -34,7 +34,9 @@ extension Failover {
             case .resume: self.askToResume(request)
             case .standalone: self.askToStandAlone(request)
             }
-        if reply == .started { self.awaited.append(request) }
+        if reply == .started {
+            self.awaited.append(Awaited(request: request, role: self.record.role))
+        }
         self.emit(.reply(request.id, reply))
     }
 
@@ -190,6 +192,12 @@ extension Failover {
 
     // MARK: How requests end
 
+    /// A peer that could not be reached must not carry out later what the operator has been told is
+    /// called off.
+    mutating func forgetOldRequest() {
+        if self.link.request != nil { self.settleAwaited() }
+    }
+
     /// Answers the operators whose wish has come true.
     mutating func settleAwaited() {
         if let request = self.link.request {
@@ -197,24 +205,30 @@ extension Failover {
             let isOver =
                 self.record.operation?.id != request.id
                 && self.clock.longest - self.link.requestedAt > lifetime
-            if self.isFulfilled(request) || isOver {
+            // Nobody but a secondary asks its peer to exchange the roles.
+            let isFulfilled = self.isFulfilled(request, askedAs: .secondary)
+            if isFulfilled || isOver {
                 self.link.request = nil
                 if isOver, self.record.role == .none, self.record.operation?.id == request.id {
                     self.persist { $0.operation = nil }
                 }
-                if !self.isFulfilled(request) { self.endAwaited(.aborted) { $0.id == request.id } }
+                if !isFulfilled { self.endAwaited(.aborted) { $0.id == request.id } }
             }
         }
-        let fulfilled = self.awaited.filter { self.isFulfilled($0) }.map(\.id)
+        let fulfilled = self.awaited
+            .filter { self.isFulfilled($0.request, askedAs: $0.role) }.map(\.request.id)
         self.endAwaited(.done) { fulfilled.contains($0.id) }
     }
 
     mutating func endAwaited(_ reply: Reply, where isMeant: (Request) -> Bool) {
-        for request in self.awaited where isMeant(request) { self.emit(.reply(request.id, reply)) }
-        self.awaited.removeAll(where: isMeant)
+        for awaited in self.awaited where isMeant(awaited.request) {
+            self.emit(.reply(awaited.request.id, reply))
+        }
+        self.awaited.removeAll { isMeant($0.request) }
     }
 
-    private func isFulfilled(_ request: Request) -> Bool {
+    /// - Parameter role: of this node when it was asked, which tells which way roles were to move.
+    private func isFulfilled(_ request: Request, askedAs role: Role) -> Bool {
         let peer = self.link.peer
         return switch request.verb {
         case .enableHA:
@@ -227,8 +241,9 @@ extension Failover {
         case .promote where self.record.role == .primary && self.gate == .open: true
         case .switchover, .promote:
             self.record.operation?.id != request.id
-                && (self.record.role == .primary && self.gate == .open && peer?.role == .secondary
-                    || self.record.role == .secondary && peer?.role == .primary)
+                && (role == .secondary
+                    ? self.record.role == .primary && self.gate == .open && peer?.role == .secondary
+                    : self.record.role == .secondary && peer?.role == .primary)
         case .suspend(let duration): self.isSuspended(for: duration)
         case .resume: self.record.suspension == nil && peer?.isSuspended != true
         case .standalone: self.record.role == .standalone

@@ -84,10 +84,14 @@ extension Failover {
             secondary.unfit = reason
             secondary.stage = .searching
             secondary.nextAttempt = self.clock.shortest + self.timing.repetition
-            self.endAwaited(.aborted) { if case .promote = $0.verb { true } else { false } }
+            self.abortAwaitedPromotion()
         }
         self.secondary = secondary
         self.finishPromoting()
+    }
+
+    private mutating func abortAwaitedPromotion() {
+        self.endAwaited(.aborted) { if case .promote = $0.verb { true } else { false } }
     }
 
     mutating func reachProbed(_ answered: Bool) {
@@ -101,6 +105,7 @@ extension Failover {
                 // This node is the isolated one.
                 secondary.stage = .searching
                 secondary.nextAttempt = self.clock.shortest + self.timing.repetition
+                self.abortAwaitedPromotion()
             }
             self.secondary = secondary
             self.finishPromoting()

@@ -66,6 +66,7 @@ extension Failover {
     mutating func tick(_ tick: Tick) {
         self.clock.advance(tick, shareAtMost: self.timing.longestTick)
         self.wallSeconds = tick.wallSeconds
+        self.forgetOldRequest()
         switch self.state {
         case .starting, .failed: break
         case .idle, .standalone: self.probe()

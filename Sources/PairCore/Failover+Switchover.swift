@@ -134,7 +134,10 @@ extension Failover {
     mutating func followOperation(of statement: Statement) {
         guard statement.epoch == self.record.epoch else { return }
         guard let operation = statement.operation else {
-            if self.record.operation != nil { self.persist { $0.operation = nil } }
+            guard let ended = self.record.operation else { return }
+            self.persist { $0.operation = nil }
+            // The roles are as they were.
+            if ended.verb == .switchover { self.endAwaited(.aborted) { $0.id == ended.id } }
             return
         }
         guard operation.id != self.record.operation?.id else { return }
@@ -149,6 +152,8 @@ extension Failover {
                 !self.record.abortedOperations.contains(operation.id)
             else { return }
             self.persist { $0.operation = operation }
+            // It has got through; called off, it is not to begin again.
+            if self.link.request?.id == operation.id { self.link.request = nil }
             self.state(asProbe: false)
         }
     }

@@ -52,6 +52,13 @@ package struct Failover: Sendable {
         case closed
     }
 
+    /// A request whose end an operator waits for.
+    struct Awaited: Hashable, Sendable {
+        var request: Request
+        /// Of this node when it was asked.
+        var role: Role
+    }
+
     package internal(set) var record: NodeRecord
     package internal(set) var state: State = .starting
     package internal(set) var gate: Gate
@@ -63,7 +70,7 @@ package struct Failover: Sendable {
     package internal(set) var hasVault = true
     package internal(set) var lastEvent: Instant?
     /// The operations of which this node owes its operator the end.
-    var awaited: [Request] = []
+    var awaited: [Awaited] = []
     /// Of a node outside the pair, on ``FailoverClock/longest``.
     var nextIdleProbe: Duration = .zero
     var wallSeconds: Int64 = 0
@@ -113,7 +120,7 @@ package struct Failover: Sendable {
         case .positionChanged(let position): self.move(to: position)
         case .gateClosed(let position): self.gateDidClose(at: position)
         case .peerApplied(let position, let inSync): self.peerApplied(position, inSync: inSync)
-        case .connected: if self.state != .starting { self.state(asProbe: true) }
+        case .connected: self.connect()
         case .logInterrupted: self.logInterrupted()
         case .logResumed: self.logResumed()
         case .logLost: self.logLost()

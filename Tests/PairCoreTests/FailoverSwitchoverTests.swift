@@ -74,13 +74,42 @@ struct SwitchoverTests {
         )
     }
 
-    @Test func `typed on the secondary does the same`() {
+    @Test(arguments: [Request.Verb.switchover, .promote(isForced: false)])
+    func `typed on the secondary does the same`(verb: Request.Verb) throws {
         var pair = FailoverPair.protected()
 
-        pair.ask(1, .switchover, 7)
+        pair.ask(1, verb, 7)
+        // What the primary said before it was asked says nothing about the request.
+        pair.tell(0, .connected)
+        pair.inFlight.sort { $0.to > $1.to }
         pair.tick(5)
 
         #expect(pair.disks.map(\.role) == [.secondary, .primary])
+        let done = Failover.Effect.reply(FailoverPair.operation(7), .done)
+        let answered = try #require(pair.log.firstIndex { $0.effect == done })
+        let promoted = try #require(
+            pair.log.firstIndex {
+                if case .report(.promoted(_, .switchover)) = $0.effect { true } else { false }
+            }
+        )
+        #expect(promoted < answered)
+    }
+
+    @Test func `typed on the secondary and called off is not done, and does not begin again`() {
+        var pair = FailoverPair.protected()
+        pair.isClosingSlowly = true
+        pair.ask(1, .switchover, 7)
+        pair.tick(60)
+
+        #expect(pair.disks.map(\.role) == [.primary, .secondary])
+        #expect(pair.nodes[0].gate == .open)
+        let reply = pair.log.compactMap { entry -> Failover.Reply? in
+            guard entry.node == 1, case .reply(_, let reply) = entry.effect else { return nil }
+            return reply
+        }
+        #expect(reply.suffix(2) == [.started, .aborted])
+        let starts = pair.log.count { $0.effect == .report(.switchoverStarted) }
+        #expect(starts == 1)
     }
 }
 

@@ -112,6 +112,25 @@ struct SilentPrimaryTests {
         #expect(effects.contains(.reply(FailoverPair.operation(9), .aborted)))
     }
 
+    @Test func `tells the operator that it is the isolated one`() {
+        var pair = FailoverPair.protected()
+        let timing = pair.nodes[1].configuration.timing
+        let configuration = Failover.Configuration(
+            timing: timing,
+            failover: .available,
+            hasReach: true
+        )
+        pair.tell(1, .configured(configuration))
+        pair.isCut = true
+        pair.tick(850, only: [1])
+        pair.ask(1, .promote(isForced: false), 9)
+
+        let effects = pair.tell(1, .reachProbed(answered: false))
+
+        #expect(pair.disks[1].role == .secondary)
+        #expect(effects.contains(.reply(FailoverPair.operation(9), .aborted)))
+    }
+
     @Test func `goes on following when the primary is heard in the middle of its check`() {
         var pair = FailoverPair.protected()
         pair.isCheckingVault = true
@@ -386,6 +405,25 @@ struct LeaseTests {
         pair.tick(30)
 
         #expect(pair.disks.map(\.role) == [.primary, .secondary])
+    }
+
+    @Test(arguments: [
+        Request.Verb.disableHA(isForced: false), .switchover, .enableHA(discardingPeerVault: false),
+    ])
+    func `a request that did not get through is not carried out later`(verb: Request.Verb) {
+        var pair = FailoverPair.protected()
+        pair.isCut = true
+        pair.ask(1, verb, 7)
+        pair.tick(30, only: [1])
+        let aborted = Failover.Effect.reply(FailoverPair.operation(7), .aborted)
+        #expect(pair.log.count { $0.effect == aborted } == 1)
+
+        pair.isCut = false
+        pair.tell(1, .connected)
+        pair.tick(60)
+
+        #expect(pair.disks.map(\.role) == [.primary, .secondary])
+        #expect(pair.disks.allSatisfy { $0.operation == nil })
     }
 
     @Test func `a suspension stops a promotion that waits for the check of the vault`() {

@@ -5,7 +5,7 @@ import PairWAL
 import TestThreads
 import Testing
 
-@Suite("Capture: the WAL is checkpointed", .partOfMachine, .serialized, .ownThreads)
+@Suite("Capture: the WAL is checkpointed", .serialized, .wholeMachine, .ownThreads)
 struct CaptureCheckpointTests {
     @Test(arguments: ["PASSIVE", "FULL", "RESTART", "TRUNCATE"])
     func `misses nothing while others try to checkpoint`(mode: String) throws {
