@@ -3,8 +3,8 @@ import Synchronization
 /// What a loop has yet to take, in the order of arrival.
 ///
 /// Of events that come again and again, ``mostRepeated`` find room. The others are never turned away:
-/// each is the one answer to something that was begun, or one of two ends of a connection, so that there
-/// are few of them, and the loop would wait for one that is lost for ever.
+/// each is an answer to something that was begun, a demand, or one of two ends of a connection, and the
+/// loop, or whoever has made the demand, would wait for one that is lost for ever.
 package final class EventQueue<Event: Sendable>: Sendable {
     /// For the loop alone.
     package let events: AsyncStream<Event>

@@ -106,6 +106,7 @@ extension NodeShell {
             let call = OperatorCall(
                 request: request,
                 by: Machine.userName(exchange.caller.userID),
+                asked: self.now,
                 reply: reply
             )
             guard self.permits(request.command.verb, exchange.caller) else {
@@ -118,8 +119,7 @@ extension NodeShell {
             }
             self.post(.operatorRequest(call))
         } catch {
-            let text = #"{"exitCode":64,"message":"this is no request that paird knows"}"#
-            reply(OperatorCall.ReplyLine(bytes: Array(text.utf8), isLast: true))
+            reply(.unknownRequest)
         }
     }
 

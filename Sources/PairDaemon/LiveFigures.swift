@@ -36,6 +36,8 @@ final class LiveFigures: Sendable {
         /// The node's loop has been told, and has not looked yet.
         var isProgressTold = false
         var waiters: [Waiter] = []
+        /// Counts how often everything was set back.
+        var term: UInt64 = 0
     }
 
     private let state = Mutex(State())
@@ -74,33 +76,39 @@ final class LiveFigures: Sendable {
         }
     }
 
+    /// Changes when this node begins another role.
+    var term: UInt64 { self.state.withLock { $0.term } }
+
     /// Calls `notify(true)` once the secondary has `txid`, or `notify(false)` when this node stops
-    /// being able to tell.
+    /// being able to tell, which it has when `term` is over.
     func wait(
         for txid: TXID,
         _ level: ControlCommand.Wait.Level,
+        in term: UInt64,
         notify: @escaping @Sendable (Bool) -> Void
     ) {
-        let isReached = self.state.withLock { state in
+        let isReached = self.state.withLock { state -> Bool? in
+            guard state.term == term else { return false }
             let reached =
                 level == .durable
                 ? state.values.durable.acknowledged : state.values.applied.acknowledged
             if reached < txid || state.values.progress?.applied == nil {
                 state.waiters.append(Waiter(level: level, txid: txid, notify: notify))
-                return false
+                return nil
             }
             return true
         }
-        if isReached { notify(true) }
+        if let isReached { notify(isReached) }
     }
 
     /// Starts over for another role.
     func reset() {
         let waiters = self.state.withLock { state in
-            let lastHeard = state.values.lastHeard
+            let (lastHeard, term) = (state.values.lastHeard, state.term)
             defer {
                 state = State()
                 state.values.lastHeard = lastHeard
+                state.term = term + 1
             }
             return state.waiters
         }

@@ -81,6 +81,8 @@ final class LogRouter: Sendable {
             if let current = state.current, current.connection == connection, !state.isCatchingUp {
                 return (current.end, true)
             }
+            // Said again in a second, and to nobody's use before a plan.
+            if case .tick = message { return (nil, true) }
             let count = state.early.count { $0.connection == connection }
             guard count < Self.mostEarlyMessages else { return (nil, false) }
             state.early.append((connection, message))

@@ -44,8 +44,9 @@ extension NodeEvent {
     var isRepeated: Bool {
         switch self {
         case .capture(.stopped): false
-        case .capture: true
-        case .tick, .heard, .spoken, .heartbeatRejected, .garbled, .progressed, .linkDistrusted:
+        case .heard(.forward), .heard(.forwarded): false
+        case .tick, .capture, .heard, .spoken, .heartbeatRejected, .garbled, .progressed,
+            .linkDistrusted:
             true
         case .operatorRequest, .linkUp, .linkDown, .reconfigured, .attached, .gateTaken, .source,
             .sink, .vaultChecked, .reachProbed, .tailSealed, .paired, .located, .scanned, .stop:
@@ -59,6 +60,7 @@ struct OperatorCall: Sendable {
     var request: ControlRequest
     /// The operator's name, as the kernel knows it.
     var by: String
+    var asked: Instant
     var reply: @Sendable (ReplyLine) -> Void
 
     /// One line of the answer; the last one ends the conversation.

@@ -201,12 +201,26 @@ extension NodeLoop {
                 ["fork": fork.map { "\($0)" } ?? "unknown"]
             )
         case .rolledBack(let position): log.emit(.divergenceResolved, "", ["at": "\(position)"])
-        case .haDisabled: log.emit(.haDisabled)
+        case .haDisabled: self.noteDisabled()
         case .haEnabled: log.emit(.haEnabled)
         case .suspended: log.emit(.suspendOn)
         case .resumed: log.emit(.suspendOff)
-        case .failed: log.emit(.storageError, level: .critical, "this node is of no more use")
+        case .failed: self.noteFailed()
         }
+    }
+
+    private func noteDisabled() {
+        self.shell.log.emit(.haDisabled)
+        let calls = self.waitingForProtection
+        self.waitingForProtection = []
+        for call in calls { call.finish(.failed, "HA has been switched off since") }
+    }
+
+    private func noteFailed() {
+        self.shell.log.emit(.storageError, level: .critical, "this node is of no more use")
+        self.endCalls(
+            "this node is of no more use: \(self.failure ?? "see its log"); type: pairctl status"
+        )
     }
 
     private func tookOver(_ epoch: Epoch, _ cause: EpochCause) {

@@ -1,3 +1,4 @@
+import Dispatch
 import PairCore
 import PairHost
 import PairWire
@@ -114,6 +115,8 @@ extension NodeLoop {
         let addresses = shell.configuration.failover.reach.map { (host: $0.host, port: $0.port) }
         // Taken away since the machine asked: nobody is asked, so nothing is to be concluded.
         guard !addresses.isEmpty else { return shell.post(.reachProbed(answered: true)) }
-        self.beside { shell.post(.reachProbed(answered: Reachability.anyAnswers(addresses))) }
+        shell.probeQueue.async {
+            shell.post(.reachProbed(answered: Reachability.anyAnswers(addresses)))
+        }
     }
 }

@@ -186,10 +186,11 @@ extension NodeLoop {
             + "on; it is asked anew"
         self.log.trouble = reason
         self.shell.log.emit(.replLost, level: .warning, reason)
-        if self.log.wish == .follow {
-            self.tell(.logLost)
-        } else {
+        if self.shell.router.sink != nil {
             self.logLink?.close()
+        } else {
+            // It could not even be asked: the primary must say how to go on.
+            self.tell(.logLost)
         }
     }
 
@@ -253,9 +254,15 @@ extension NodeLoop {
     /// archive, is not replaced, whatever has been decided.
     private var wouldGiveUpUnknownVault: Bool {
         guard self.log.wish == .copy, self.record.lineage.entries.isEmpty,
-            !self.tails.contains(where: { $0.node == self.record.peer?.bit })
+            !self.tails.contains(where: { $0.node == self.record.peer?.bit }), !self.hasCopy
         else { return false }
         return self.mayHoldVault
+    }
+
+    /// The vault is a copy that was put in its place, and this node stopped before it had taken note.
+    private var hasCopy: Bool {
+        self.record.isSeeding && self.position != nil
+            && self.shell.vault.attachment?.wasMarked == true
     }
 
     private var logRequest: LogMessage.Request? {
@@ -301,8 +308,13 @@ extension NodeLoop {
 
     /// The copy is not what was recorded, or an effect on it failed: reads it anew, and lets the
     /// primary decide from what is found.
-    private func surveyAgain() {
-        guard case .attached = self.vault else { return }
+    func surveyAgain() {
+        switch self.vault {
+        case .attached: break
+        // A copy was put in its place, and could not be attached.
+        case .untouched where self.mayHoldVault: break
+        case .untouched, .attaching, .waiting: return
+        }
         self.endLog()
         self.restPosition = nil
         self.isSurveying = true

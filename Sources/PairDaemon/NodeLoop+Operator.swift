@@ -169,7 +169,34 @@ extension NodeLoop {
         }
     }
 
+    /// Nothing of what was asked for goes on.
+    func endCalls(_ text: String) {
+        let calls = Array(self.calls.values) + self.waitingForProtection
+        self.calls = [:]
+        self.waitingForProtection = []
+        for call in calls { call.finish(.failed, text) }
+    }
+
+    /// Tells those who have waited as long as they wanted to that it goes on.
+    private func answerThoseOutOfTime() {
+        let now = self.shell.now
+        let late =
+            self.calls.values.filter { $0.isOutOfTime(at: now) }
+            + self.waitingForProtection.filter { $0.isOutOfTime(at: now) }
+        guard !late.isEmpty else { return }
+        self.calls = self.calls.filter { !$0.value.isOutOfTime(at: now) }
+        self.waitingForProtection.removeAll { $0.isOutOfTime(at: now) }
+        for call in late {
+            call.finish(
+                .timedOut,
+                "not finished in this time, and goes on; now: \(self.standingText); "
+                    + "type: pairctl status --watch"
+            )
+        }
+    }
+
     func answerThoseWhoWait() {
+        self.answerThoseOutOfTime()
         guard !self.waitingForProtection.isEmpty else { return }
         if self.isWhole {
             let verdict = self.judgement.verdict.rawValue
@@ -243,11 +270,18 @@ extension NodeLoop {
                 level: .warning,
                 "a forwarded request is no request"
             )
+            let answer = ControlMessage.forwarded(
+                id: id,
+                line: OperatorCall.ReplyLine.unknownRequest.bytes,
+                isLast: true
+            )
+            connection?.send(type: answer.kind.rawValue, payload: answer.payload)
             return
         }
         let call = OperatorCall(
             request: decoded,
             by: "an operator on \(self.peerName)",
+            asked: self.shell.now,
             reply: { line in
                 let message = ControlMessage.forwarded(
                     id: id,
@@ -283,10 +317,11 @@ extension NodeLoop {
         let shell = self.shell
         let began = shell.now
         let (primary, secondary) = (self.localName, self.peerName)
+        let term = shell.figures.term
         self.beside {
             do throws(VaultError) {
                 let position = try shell.vault.captureNow(timeout: .seconds(10))
-                shell.figures.wait(for: position.txid, level) { isReached in
+                shell.figures.wait(for: position.txid, level, in: term) { isReached in
                     guard isReached else {
                         return call.finish(.failed, "\(primary) is no longer primary")
                     }

@@ -227,14 +227,11 @@ extension NodeLoop {
     /// Gives the machine the record as it is now; its role is none or standalone.
     private func restartMachine() {
         let position = self.position
-        // What was under way was asked of the machine before.
-        let calls = Array(self.calls.values) + self.waitingForProtection
-        self.calls = [:]
-        self.waitingForProtection = []
         self.gateToken += 1
         self.failover = nil
         self.startMachine(position: position)
-        for call in calls { call.finish(.failed, "called off: the pair is another now") }
+        // What was under way was asked of the machine before.
+        self.endCalls("called off: the pair is another now")
     }
 
     var pairDescription: PairDescription {

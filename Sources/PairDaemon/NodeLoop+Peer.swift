@@ -39,6 +39,11 @@ extension NodeLoop {
             guard self.logLink == connection else { return }
             self.logLink = nil
             self.endLog()
+            if case .archive = self.log.wish {
+                // The peer may have no place for it yet.
+                self.log.notBefore =
+                    self.shell.now + min(.seconds(1), self.shell.timers.connectionLoss)
+            }
             self.shell.log.emit(.replLost, level: .warning, "", ["reason": reason])
             self.tell(.logInterrupted)
         case .pair: break

@@ -284,6 +284,11 @@ extension NodeLoop {
     /// writes.
     func checkVault() {
         let shell = self.shell
+        if let failure = shell.vault.applyFailure {
+            // Read anew, it may be fit when this is tried again.
+            shell.post(.vaultChecked(.unfit("\(failure)")))
+            return self.surveyAgain()
+        }
         let position = self.knownPosition ?? self.restPosition.map { self.normalized($0) }
         self.beside {
             guard let position else {

@@ -41,7 +41,7 @@ extension NodeLoop {
         self.verification = Verification(id: id, call: call, full: full, position: .start)
         let shell = self.shell
         source.mark(id: id, full: full) { result in
-            shell.vaultQueue.async {
+            shell.scanQueue.async {
                 do throws(VaultError) {
                     let mark = try result.get()
                     defer { mark.end() }

@@ -23,6 +23,10 @@ final class NodeShell: Sendable {
     let queue = EventQueue<NodeEvent>(mostRepeated: 8192) { $0.isRepeated }
     let archives: ArchiveStore
     let vaultQueue = DispatchQueue(label: "pair.vault", qos: .userInitiated)
+    /// Reads a whole vault, which takes long and must keep nothing else waiting.
+    let scanQueue = DispatchQueue(label: "pair.scan", qos: .utility)
+    /// Asks others whether this node can be reached.
+    let probeQueue = DispatchQueue(label: "pair.probe", qos: .userInitiated)
     /// Waits for layer 1, for as long as an application holds it.
     let gateQueue = DispatchQueue(label: "pair.gate", qos: .userInitiated)
     /// Random per start.

@@ -38,6 +38,11 @@ extension OperatorCall {
         return fields
     }
 
+    /// Whether the operator has set a time, and it is over.
+    func isOutOfTime(at now: Instant) -> Bool {
+        self.request.timeoutSeconds.map { now - self.asked >= .seconds($0) } ?? false
+    }
+
     /// Whether it may end in a change of primary.
     var mayChangePrimary: Bool {
         switch self.request.command {
@@ -66,4 +71,11 @@ extension OperatorCall {
             self.reply(ReplyLine(bytes: Array(text.utf8), isLast: true))
         }
     }
+}
+
+extension OperatorCall.ReplyLine {
+    static let unknownRequest = Self(
+        bytes: Array(#"{"exitCode":64,"message":"this is no request that paird knows"}"#.utf8),
+        isLast: true
+    )
 }

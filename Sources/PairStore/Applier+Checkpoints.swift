@@ -92,7 +92,10 @@ extension Applier {
         } catch {
             // A full disk, or locks of others: the next pass tries again, and the WAL waits.
             guard !error.isPassing else { return }
-            self.state.withLock { $0.failure = $0.failure ?? error }
+            self.state.withLock { state in
+                state.failure = state.failure ?? error
+                self.show(state)
+            }
         }
     }
 

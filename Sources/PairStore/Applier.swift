@@ -25,6 +25,13 @@ final class Applier: Sendable {
     let log: SegmentStore
     let state: Mutex<State>
     let pacer: CheckpointPacer
+    /// As it was after the last batch, for those who cannot wait for the syncs of the next one.
+    private let shown: Mutex<Shown>
+
+    private struct Shown {
+        var position: Position?
+        var failure: VaultError?
+    }
 
     struct State {
         var appender: WALAppender
@@ -61,6 +68,7 @@ final class Applier: Sendable {
         self.vault = vault
         self.log = log
         self.pacer = CheckpointPacer()
+        self.shown = Mutex(Shown(position: position))
         self.state = Mutex(
             State(
                 appender: try WALAppender(vault.files, pageSize: vault.pageSize),
@@ -74,7 +82,10 @@ final class Applier: Sendable {
     deinit { self.pacer.stop() }
 
     /// The newest position that readers see; `nil` while it is unknown.
-    var applied: Position? { self.state.withLock { $0.position } }
+    var applied: Position? { self.shown.withLock { $0.position } }
+
+    /// Why nothing can be applied any more; `nil` while it can.
+    var failure: VaultError? { self.shown.withLock { $0.failure } }
 
     /// The hashes of all pages, as readers see them.
     var pages: PageMap { self.state.withLock { $0.pages } }
@@ -181,6 +192,7 @@ final class Applier: Sendable {
     ) throws(VaultError) -> Answer {
         try self.state.withLock { state throws(VaultError) in
             if let failure = state.failure { throw failure }
+            defer { self.show(state) }
             do throws(VaultError) {
                 return try body(&state)
             } catch {
@@ -188,6 +200,10 @@ final class Applier: Sendable {
                 throw error
             }
         }
+    }
+
+    func show(_ state: State) {
+        self.shown.withLock { $0 = Shown(position: state.position, failure: state.failure) }
     }
 
     static func align(_ log: SegmentStore, at position: Position) throws(VaultError) {

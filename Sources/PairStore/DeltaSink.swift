@@ -136,8 +136,8 @@ extension Applier {
                 try state.appender.publish()
             }
             state.pages = pages
+            // No checkpoint yet: whoever ends applying now, to go on elsewhere, would wait for it.
             state.position = position
-            self.noteCommit(state)
         }
     }
 

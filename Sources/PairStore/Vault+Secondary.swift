@@ -9,6 +9,9 @@ extension Vault {
     /// The newest position that readers of this copy see; `nil` while nothing is applied.
     package var applied: Position? { self.state.withLock { $0.applier }?.applied }
 
+    /// Why nothing can be applied any more until the vault is attached anew; `nil` while it can.
+    package var applyFailure: VaultError? { self.state.withLock { $0.applier }?.failure }
+
     /// Gets ready to apply what follows `position`, which both nodes have found this copy to be in.
     ///
     /// - Throws: `.digestMismatch` when the copy is not in that state, `.notRunning` when it is not

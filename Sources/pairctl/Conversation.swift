@@ -18,11 +18,11 @@ extension GlobalOptions {
     ) throws -> ControlOutcome<Payload> {
         let limit = self.timeout?.duration ?? (waits ? nil : .seconds(10))
         do throws(ControlConnection.Failure) {
-            // The daemon ends what takes too long itself, and with a reason; this side waits a
-            // little longer, so that the reason arrives.
+            // The daemon says itself what has not been done in time, when its clock ticks next;
+            // this side waits a little longer, so that its words arrive.
             var connection = try ControlConnection(
                 path: self.socketPath,
-                timeout: limit.map { $0 + .seconds(1) }
+                timeout: limit.map { $0 + .seconds(2) }
             )
             if waits { Interruption.explain() }
             let request = ControlRequest(command, dryRun: dryRun, timeout: limit)

@@ -100,6 +100,23 @@ extension EndToEnd {
             }
         }
 
+        @Test func `an operator whose time is over hears that it goes on`() async throws {
+            try await LabPair.enabled { lab in
+                let application = try lab.application(.one)
+                _ = try await application.run("BEGIN IMMEDIATE;")
+
+                let answer = try await lab.pairctl(
+                    .one,
+                    ["switchover", "--wait", "--timeout", "500ms"]
+                )
+
+                #expect(answer.status == 75, "\(answer.errors)")
+                #expect(answer.errors.contains("goes on; now: "), "\(answer.errors)")
+                _ = try await application.run("COMMIT;")
+                try await lab.protected()
+            }
+        }
+
         @Test func `disable-ha and enable-ha on the other node reverse the roles without loss`()
             async throws
         {

@@ -1,6 +1,7 @@
 import Foundation
 import PairCore
 import PairLab
+import PairStore
 import Testing
 
 extension EndToEnd {
@@ -189,6 +190,32 @@ extension EndToEnd {
                 try await writing
 
                 try await lab.expectEqual(atLeast: writer.committed)
+            }
+        }
+
+        @Test func `is gone on with when the node died before it had noted its first copy`()
+            async throws
+        {
+            try await LabPair.enabled { lab in
+                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 100)
+                try await lab.waitApplied(on: .one)
+                try await lab.kill(.two)
+                // Between the rename that puts the copy in its place and the record that says so.
+                let file = try NodeStateFile(directory: lab.folder.stateDirectory(.two))
+                var record = try #require(try file.load().record)
+                record.lineage = Lineage()
+                record.epoch = .none
+                record.arming = .never
+                record.isSeeding = true
+                try file.store(record)
+                let writer = LedgerWriter(try lab.application(.one), from: 101)
+                try await writer.run(rate: nil, until: 200)
+
+                try await lab.start(.two)
+
+                try await lab.protected(within: .seconds(20))
+                try await lab.expectEqual(atLeast: 200)
+                #expect(lab.seedCount(.two) == 1, "a whole copy was taken again")
             }
         }
 
