@@ -21,9 +21,8 @@ extension Failover {
             return .busy(other.id)
         }
         guard primary.stage == .serving, self.gate == .open else { return .peerUnreachable }
-        guard let peer = self.link.peer, self.peerSilence <= self.timing.heartbeat else {
-            return .peerUnreachable
-        }
+        // In the midst of a heartbeat's way the silence is longer than the time between two.
+        guard let peer = self.link.peer, self.peerIsReachable else { return .peerUnreachable }
         guard peer.role == .secondary, peer.epoch == self.record.epoch else {
             return .peerNotInSync
         }

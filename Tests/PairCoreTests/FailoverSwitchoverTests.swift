@@ -74,6 +74,16 @@ struct SwitchoverTests {
         )
     }
 
+    @Test func `begins while the answer to a heartbeat is on its way`() {
+        var pair = FailoverPair.protected()
+        for _ in 0..<132 { pair.tickWithoutDelivery(0) }
+
+        pair.ask(0, .switchover, 7)
+        pair.tick(5)
+
+        #expect(pair.disks.map(\.role) == [.secondary, .primary])
+    }
+
     @Test(arguments: [Request.Verb.switchover, .promote(isForced: false)])
     func `typed on the secondary does the same`(verb: Request.Verb) throws {
         var pair = FailoverPair.protected()
