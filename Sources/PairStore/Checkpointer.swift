@@ -1,6 +1,5 @@
 import PairCore
 import PairWAL
-import Synchronization
 
 /// Keeps the WAL short, on a thread of its own: copies it into the database, so that it can restart.
 ///
@@ -27,16 +26,12 @@ final class Checkpointer: Sendable {
     /// Frames that only readers of an old state can keep in the WAL, which is said.
     private let pinnedLimit: UInt32
     private let backfill: Backfill
-    /// Nothing was committed between two looks: the next one has time until capture finds something.
-    private let isResting = Atomic<Bool>(false)
 
     private struct State {
         /// The generation that ``nextAttempt`` speaks of.
         var salts: UInt64 = 0
         var isDue = false
         var isIdle = false
-        /// Capture has found the first commit after a rest.
-        var isWoken = false
         /// No attempt before the WAL has this many frames.
         var nextAttempt: UInt32 = 0
         /// Readers stand in the way of stopping the writers with any success.
@@ -76,9 +71,6 @@ final class Checkpointer: Sendable {
 
     /// Takes note of what has been captured.
     func note(_ header: WALIndex.Header) {
-        if self.isResting.exchange(false, ordering: .sequentiallyConsistent) {
-            self.state.update { $0.isWoken = true }
-        }
         guard header.maxFrame >= self.softLimit else { return }
         let isDue = self.state.read { state in
             !state.isDue && (header.salts != state.salts || header.maxFrame >= state.nextAttempt)
@@ -89,14 +81,20 @@ final class Checkpointer: Sendable {
     /// Takes note that nobody has committed for a while.
     func noteIdle() { self.state.update { $0.isIdle = true } }
 
-    private enum Call { case stop, due, woken }
-
     private func run() {
-        var seen: WALIndex.Header?
         while true {
-            let call = self.rest(since: &seen)
-            if call == .stop { break }
-            if call != .due, !self.hasFrames(self.hardLimit) || self.backlog == 0 { continue }
+            // A capture that is starved says nothing for long while the WAL grows.
+            let isLong = self.hasFrames(self.softLimit) && self.backlog != 0
+            let pause: Duration = isLong ? self.rhythm : self.longestRest
+            let mustStop = self.state.wait(atMost: pause) { state -> Bool? in
+                if state.mustStop { return true }
+                guard state.isDue || state.isIdle else { return nil }
+                state.isDue = false
+                state.isIdle = false
+                return false
+            }
+            if mustStop == true { break }
+            if mustStop == nil, !self.hasFrames(self.hardLimit) || self.backlog == 0 { continue }
             do throws(VaultError) {
                 try self.vault.whileCheckpointing { () throws(VaultError) in
                     try self.checkpoint()
@@ -111,35 +109,10 @@ final class Checkpointer: Sendable {
         self.state.update { $0.hasEnded = true }
     }
 
-    /// Waits for a call, or for the time of this thread's own next look.
-    ///
-    /// - Parameter seen: the header at the last look.
-    private func rest(since seen: inout WALIndex.Header?) -> Call? {
-        // Before the look: what is committed after it is found by capture, which wakes this thread.
-        self.isResting.store(true, ordering: .sequentiallyConsistent)
-        let header = self.vault.files.index.header()
-        let isQuiet = header != nil && header == seen
-        seen = header
-        if !isQuiet { self.isResting.store(false, ordering: .sequentiallyConsistent) }
-        // A capture that is starved says nothing for long while the WAL grows.
-        let isLong = self.hasFrames(self.softLimit) && self.backlog != 0
-        let pause = isLong ? self.rhythm : isQuiet ? self.longestQuiet : self.longestRest
-        return self.state.wait(atMost: pause) { state -> Call? in
-            if state.mustStop { return .stop }
-            defer { state.isWoken = false }
-            guard state.isDue || state.isIdle else { return state.isWoken ? .woken : nil }
-            state.isDue = false
-            state.isIdle = false
-            return .due
-        }
-    }
-
     /// Between two looks of this thread's own while the WAL is not short.
     private let rhythm = Duration.milliseconds(20)
     /// Between two looks at a short one: capture may stand still before it has said anything.
     private let longestRest = Duration.milliseconds(100)
-    /// Between two looks where nobody commits.
-    private let longestQuiet = Duration.seconds(1)
 
     /// Without a restart of the WAL, another attempt is worth it only after more frames.
     private func planNextAttempt() {
