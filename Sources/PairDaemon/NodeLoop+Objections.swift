@@ -253,6 +253,9 @@ extension NodeLoop {
         case .suspend, .resume:
             return "\(peer) cannot be reached, and it is the secondary that is suspended: type the "
                 + "command there, or start paird there and try again"
+        case .disableHA where self.record.role == .secondary:
+            return "\(peer) cannot be reached, and it is the primary: start paird there and try "
+                + "again; if it is lost, make this node the primary first: pairctl promote"
         case .disableHA:
             return "\(peer) cannot be reached; start paird there and try again; if it is known to "
                 + "be down: pairctl disable-ha --force --confirm \(peer)"

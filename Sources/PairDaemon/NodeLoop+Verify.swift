@@ -95,10 +95,14 @@ extension NodeLoop {
         let isEqual = different.isEmpty && peerDigest == own.digest && isSound
         let at = WallTime(secondsSince1970: WallClock.seconds)
         self.shell.view.show(verifiedAt: WallClock.seconds)
-        self.lastVerification = VerificationOutcome(
-            at: at,
-            differences: isEqual ? 0 : UInt64(max(1, different.count))
-        )
+        // Equal digests say nothing of what was found different on the disks.
+        let isStronger = verification.full || !isEqual
+        if isStronger || self.lastVerification?.differences ?? 0 == 0 {
+            self.lastVerification = VerificationOutcome(
+                at: at,
+                differences: isEqual ? 0 : UInt64(max(1, different.count))
+            )
+        }
         let report = VerifyReport(
             at: at,
             full: verification.full,

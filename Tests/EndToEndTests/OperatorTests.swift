@@ -148,6 +148,29 @@ extension EndToEnd {
             }
         }
 
+        @Test func `is not told that damage on a disk is gone because the digests are equal`()
+            async throws
+        {
+            try await LabPair.enabled { lab in
+                try await lab.waitApplied(on: .one)
+                let path = lab.folder.vault(.two)
+                let file = try #require(FileHandle(forUpdatingAtPath: path))
+                for page in 1..<(try file.seekToEnd() / 4096) {
+                    try file.seek(toOffset: page * 4096 + 4000)
+                    try file.write(contentsOf: [0xA5, 0x5A])
+                }
+                try file.close()
+
+                let full = try await lab.pairctl(.one, ["verify", "--full"])
+                let plain = try await lab.pairctl(.one, ["verify"])
+
+                #expect(full.status == 1, "\(full.output)\(full.errors)")
+                #expect(plain.status == 0, "\(plain.output)\(plain.errors)")
+                let status = try await lab.status(.one)
+                #expect(status.verdict != .protected && !status.reasons.isEmpty)
+            }
+        }
+
         @Test func `can tell a verify that could not be made from one that found a difference`()
             async throws
         {
