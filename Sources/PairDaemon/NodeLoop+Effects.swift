@@ -213,7 +213,9 @@ extension NodeLoop {
         self.shell.log.emit(.haDisabled)
         let calls = self.waitingForProtection
         self.waitingForProtection = []
-        for call in calls { call.finish(.failed, "HA has been switched off since") }
+        for call in calls {
+            call.finish(.failed, "HA has been switched off since; type: pairctl status")
+        }
     }
 
     private func noteFailed() {

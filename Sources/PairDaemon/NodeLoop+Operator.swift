@@ -177,7 +177,7 @@ extension NodeLoop {
         for call in calls { call.finish(.failed, text) }
     }
 
-    /// Tells those who have waited as long as they wanted to that it goes on.
+    /// Tells those who have waited as long as they wanted to how it stands; nothing is called off.
     private func answerThoseOutOfTime() {
         let now = self.shell.now
         let late =
@@ -189,7 +189,7 @@ extension NodeLoop {
         for call in late {
             call.finish(
                 .timedOut,
-                "not finished in this time, and goes on; now: \(self.standingText); "
+                "not finished in this time; it may still finish; now: \(self.standingText); "
                     + "type: pairctl status --watch"
             )
         }

@@ -231,7 +231,7 @@ extension NodeLoop {
         self.failover = nil
         self.startMachine(position: position)
         // What was under way was asked of the machine before.
-        self.endCalls("called off: the pair is another now")
+        self.endCalls("called off: the pair is another now; type: pairctl status")
     }
 
     var pairDescription: PairDescription {

@@ -100,7 +100,7 @@ extension EndToEnd {
             }
         }
 
-        @Test func `an operator whose time is over hears that it goes on`() async throws {
+        @Test func `an operator whose time is over hears how it stands`() async throws {
             try await LabPair.enabled { lab in
                 let application = try lab.application(.one)
                 _ = try await application.run("BEGIN IMMEDIATE;")
@@ -111,7 +111,7 @@ extension EndToEnd {
                 )
 
                 #expect(answer.status == 75, "\(answer.errors)")
-                #expect(answer.errors.contains("goes on; now: "), "\(answer.errors)")
+                #expect(answer.errors.contains("it may still finish; now: "), "\(answer.errors)")
                 _ = try await application.run("COMMIT;")
                 try await lab.protected()
             }
