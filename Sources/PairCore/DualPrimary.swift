@@ -1,11 +1,15 @@
 /// Which of two primaries survives when they meet (protocol.md, section 13).
 ///
 ///     rule  commits since the fork   gate was open      survivor
+///     –     one side has lost its vault  –              the other
 ///     0     one side has none        –                  the other: nothing is lost
 ///     0     neither has any          –                  the higher epoch
 ///     3     both have                on one side        that side: it serves
 ///     4     both have                on both            more commits, if equal the higher epoch
 ///     –     both have                on neither         the higher epoch: it served last
+///
+/// A vault that was put in the place of the pair's holds none of its commits: the other side counts all
+/// that it has, and the higher epoch of the replacement is no claim.
 ///
 /// Both nodes compute it from the same two claims. A claim only ever gets stronger while its node
 /// runs and its nonce is the same (commits are added, a gate opens), and a node gives in only with
@@ -19,16 +23,33 @@ package enum DualPrimary: Hashable, Sendable {
         /// Transactions after the fork.
         package var commits: UInt64
         package var gateWasOpen: Bool
+        package var hasVault: Bool
+        /// Another vault was put in the place of the one that both knew.
+        package var isReplaced: Bool
 
-        package init(epoch: Epoch, commits: UInt64, gateWasOpen: Bool) {
+        package init(
+            epoch: Epoch,
+            commits: UInt64,
+            gateWasOpen: Bool,
+            hasVault: Bool = true,
+            isReplaced: Bool = false
+        ) {
             self.epoch = epoch
             self.commits = commits
             self.gateWasOpen = gateWasOpen
+            self.hasVault = hasVault
+            self.isReplaced = isReplaced
         }
     }
 
     package init(mine: Claim, theirs: Claim) {
-        let newer = mine.epoch > theirs.epoch
+        guard mine.hasVault == theirs.hasVault else {
+            self = mine.hasVault ? .survive : .yield
+            return
+        }
+        let newer =
+            mine.isReplaced == theirs.isReplaced
+            ? mine.epoch > theirs.epoch : theirs.isReplaced
         let survives =
             switch (mine.commits > 0, theirs.commits > 0, mine.gateWasOpen, theirs.gateWasOpen) {
             case (false, true, _, _): false

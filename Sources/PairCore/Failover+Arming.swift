@@ -55,7 +55,7 @@ extension Failover {
     /// lease nothing else would ever open it.
     mutating func resumeAfterPledge() {
         guard self.record.right == .solo, self.gate == .closed,
-            case .closed(let closed) = self.primary.stage, closed.reason != .meeting,
+            case .closed(let closed) = self.primary.stage, closed.mayReopen,
             let peer = self.link.peer, peer.role != .primary, peer.role != .standalone,
             peer.epoch <= self.record.epoch
         else { return }

@@ -44,7 +44,7 @@ extension Failover {
                         gateWasOpen: self.gateWasOpen,
                         lineage: self.record.lineage,
                         position: self.position,
-                        hasVault: self.hasVault,
+                        hasVault: self.holdsVault,
                         isSeeding: self.record.isSeeding,
                         suspension: self.record.suspension,
                         relinquish: self.record.relinquish,

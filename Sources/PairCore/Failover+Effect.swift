@@ -72,6 +72,10 @@ extension Failover {
         case unsafe(secondsUntilSafe: Int)
         case inDoubt
         case wrongRole(Role)
+        /// This node's vault is gone, or is not the one that it served.
+        case vaultLost
+        /// The peer's is, which is primary.
+        case peerVaultLost
     }
 
     package enum Report: Hashable, Sendable {
@@ -85,7 +89,7 @@ extension Failover {
         case stalePrimarySeen(Epoch)
         case refusedEpoch(Epoch)
         case switchoverStarted
-        case switchoverAborted
+        case switchoverAborted(HandingOverObstacle)
         case inDoubt
         case divergence(Position?)
         case rolledBack(Position)
@@ -94,5 +98,21 @@ extension Failover {
         case suspended
         case resumed
         case failed
+    }
+}
+
+extension Failover {
+    /// Why a primary that was handing over goes on.
+    package enum HandingOverObstacle: String, Hashable, Sendable {
+        /// The peer has not said in time that it is ready.
+        case peerNotReady
+        /// A write transaction of an application has kept the gate from closing.
+        case gateHeld
+        /// The peer has not applied in time what was left.
+        case peerBehind
+        /// The peer has persisted that it will not take over.
+        case peerDeclined
+        /// An operator has withdrawn it.
+        case withdrawn
     }
 }

@@ -40,6 +40,11 @@ extension Failover {
         /// A primary's capture cannot prove that nothing is missing after this position; `isReplaced`
         /// when nothing shows either that the vault still holds what came before it.
         case continuityLost(after: Position, isReplaced: Bool)
+        /// A vault lies where there was none when this node started: the one that it served, as far as
+        /// the log tells, or another.
+        case vaultFound(Position, isOurs: Bool)
+        /// The vault in custody is no longer the file at its path.
+        case vaultLost
         case operatorAsked(Request)
         /// The node's configuration has changed while it runs.
         case configured(Configuration)
@@ -51,6 +56,8 @@ extension Failover {
     package struct Start: Hashable, Sendable {
         package var position: Position
         package var hasVault: Bool
+        /// Nothing lies where the vault belongs.
+        package var isVaultMissing: Bool
         package var wallSeconds: Int64
         /// Two nonces drawn for this start: for statements, and for heartbeats.
         package var nonces: (Nonce, Nonce)
@@ -58,18 +65,21 @@ extension Failover {
         package init(
             position: Position,
             hasVault: Bool,
+            isVaultMissing: Bool = false,
             wallSeconds: Int64,
             nonces: (Nonce, Nonce)
         ) {
             self.position = position
             self.hasVault = hasVault
+            self.isVaultMissing = isVaultMissing
             self.wallSeconds = wallSeconds
             self.nonces = nonces
         }
 
         package static func == (lhs: Start, rhs: Start) -> Bool {
             lhs.position == rhs.position && lhs.hasVault == rhs.hasVault
-                && lhs.wallSeconds == rhs.wallSeconds && lhs.nonces == rhs.nonces
+                && lhs.isVaultMissing == rhs.isVaultMissing && lhs.wallSeconds == rhs.wallSeconds
+                && lhs.nonces == rhs.nonces
         }
 
         package func hash(into hasher: inout Hasher) { hasher.combine(self.position) }

@@ -23,16 +23,25 @@ extension Failover {
     ) -> (mine: DualPrimary.Claim, theirs: DualPrimary.Claim) {
         let fork = self.record.lineage.fork(from: statement.lineage)
         let base = fork?.txid ?? min(self.position.txid, statement.position.txid)
+        let isMineReplaced = self.record.lineage.isReplaced(against: statement.lineage)
+        let isTheirsReplaced = statement.lineage.isReplaced(against: self.record.lineage)
+        // Nothing of what was there before is in a vault that was put in its place.
+        let (mineBase, theirBase): (TXID, TXID) =
+            (isTheirsReplaced ? .zero : base, isMineReplaced ? .zero : base)
         return (
             DualPrimary.Claim(
                 epoch: self.record.epoch,
-                commits: self.position.txid.distance(from: base),
-                gateWasOpen: self.gateWasOpen
+                commits: self.position.txid.distance(from: mineBase),
+                gateWasOpen: self.gateWasOpen,
+                hasVault: self.holdsVault,
+                isReplaced: isMineReplaced
             ),
             DualPrimary.Claim(
                 epoch: statement.epoch,
-                commits: statement.position.txid.distance(from: base),
-                gateWasOpen: statement.gateWasOpen
+                commits: statement.position.txid.distance(from: theirBase),
+                gateWasOpen: statement.gateWasOpen,
+                hasVault: statement.hasVault,
+                isReplaced: isTheirsReplaced
             )
         )
     }
@@ -50,7 +59,8 @@ extension Failover {
             // can change the answer.
             let isSettled =
                 !statement.gateWasOpen
-                && (mine.commits > 0 || theirs.commits == 0 && mine.epoch > theirs.epoch)
+                && (mine.hasVault && !theirs.hasVault || mine.commits > 0
+                    || theirs.commits == 0 && mine.epoch > theirs.epoch)
             if !isSettled { self.meet(fresh: fresh) }
             return
         }
@@ -83,7 +93,14 @@ extension Failover {
     mutating func yield(to statement: Statement) {
         if !self.has(.yieldOpen) { self.emit(.setMarker) }
         self.emit(.stopLog)
-        self.persist { record in
+        let foreign = self.isVaultLost && !self.isVaultMissing ? self.replacement(statement) : nil
+        self.persist { [isVaultMissing] record in
+            if let foreign {
+                record.lineage.append(foreign)
+                record.epoch = foreign.epoch
+            }
+            record.quarantineReason = nil
+            if isVaultMissing { record.isSeeding = true }
             record.role = .secondary
             record.right = .solo
             Self.disarm(&record, upTo: statement.arming.generation)
@@ -94,7 +111,25 @@ extension Failover {
         self.state = .secondary(Secondary(stage: .searching, now: self.clock.shortest))
         if self.has(.yieldOpen) { self.openGate() }
         self.emit(.report(.demoted))
+        self.endAwaited(.aborted) { request in
+            switch request.verb {
+            case .enableHA, .disableHA: true
+            case .switchover, .promote, .suspend, .resume, .standalone: false
+            }
+        }
         self.state(asProbe: true)
+    }
+
+    /// By this entry every other node sees that what lies here is not what this node once served.
+    private func replacement(_ statement: Statement) -> LineageEntry {
+        let seen = max(self.record.epoch, self.record.lineage.epoch, statement.epoch)
+        return LineageEntry(
+            epoch: seen.next(ownedBy: self.bit),
+            owner: self.bit,
+            fork: self.position,
+            cause: .replaced,
+            wallSeconds: self.wallSeconds
+        )
     }
 
     // MARK: A secondary
@@ -102,9 +137,10 @@ extension Failover {
     private mutating func primaryHears(secondary statement: Statement) {
         self.takePledge(statement)
         self.settleDoubt(by: statement)
+        self.resumeAfterPledge()
         guard case .primary(let primary) = self.state else { return }
         if case .closed(let closed) = primary.stage, self.gate == .closed,
-            !statement.arming.isArmed,
+            !statement.arming.isArmed, closed.reason != .vaultLost,
             closed.reason == .meeting || statement.epoch > self.record.epoch
         {
             // It gave in, and cannot promote itself: this node goes on, above both epochs.
@@ -142,6 +178,7 @@ extension Failover {
         case .lookingForPeer:
             if case .handingOver = primary.stage { return }
             if case .closed(let closed) = primary.stage, closed.reason == .meeting { return }
+            guard !self.isVaultLost else { return }
             if let offer = primary.offer, offer.incarnation == statement.number.incarnation,
                 offer.position == statement.position
             {
@@ -172,10 +209,11 @@ extension Failover {
             inquiry.fork == self.record.lineage.fork(from: peer.lineage)
         else { return }
         let isPast = inquiry.fork.map { peer.position.txid > $0.txid } ?? false
-        // Since then another vault lies here: whatever the joiner holds may exist nowhere else.
-        let isReplaced = self.record.lineage.entries.contains {
-            $0.cause == .replaced && !peer.lineage.contains($0.epoch)
-        }
+        // Since then another vault lies here, or there: whatever the joiner holds may exist nowhere
+        // else.
+        let isReplaced =
+            self.record.lineage.isReplaced(against: peer.lineage)
+            || peer.lineage.isReplaced(against: self.record.lineage)
         // Two vaults that were each served alone have no common point, whatever their numbers say.
         let isStranger =
             !peer.lineage.entries.isEmpty && !self.record.lineage.shares(peer.lineage)
@@ -272,7 +310,9 @@ extension Failover {
 
     /// The peer may hold transactions that were never proven here: its own epoch keeps them apart.
     mutating func continuityLost(at position: Position, isReplaced: Bool) {
-        guard case .primary(let primary) = self.state, primary.stage != .inDoubt else { return }
+        guard case .primary(let primary) = self.state, primary.stage != .inDoubt,
+            !self.isVaultLost
+        else { return }
         self.beginEpoch(cause: isReplaced ? .replaced : .gap, after: position)
     }
 

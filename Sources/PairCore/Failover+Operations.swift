@@ -45,7 +45,11 @@ extension Failover {
         switch request.verb {
         case .enableHA: self.enableForPeer(request)
         case .disableHA:
-            guard self.record.role == .primary else { return }
+            // It is repeated until its effect is seen; taken back since, it is not begun again.
+            guard self.record.role == .primary, self.link.servedRequest != request.id else {
+                return
+            }
+            self.link.servedRequest = request.id
             self.beginDisabling(request)
         case .switchover, .promote:
             guard self.record.role == .primary else { return }
@@ -79,7 +83,7 @@ extension Failover {
     }
 
     /// Repeats the request with every statement until `settleAwaited` sees its effect.
-    private mutating func forward(_ request: Request) -> Reply {
+    mutating func forward(_ request: Request) -> Reply {
         guard self.peerIsReachable else { return .refused(.peerUnreachable) }
         self.link.request = request
         self.link.requestedAt = self.clock.longest
@@ -94,6 +98,7 @@ extension Failover {
         case .primary:
             let operation = self.operation(request, .switchover, step: Self.preparing)
             return self.beginSwitchover(operation).map(Reply.refused) ?? .started
+        case .secondary where self.peerHasLostVault: return .refused(.peerVaultLost)
         case .secondary: return self.forward(request)
         case .standalone, .none: return .refused(.haIsOff)
         }
@@ -116,7 +121,9 @@ extension Failover {
                 self.beginPromoting(cause: .forced)
                 return .started
             }
-            if self.silence < self.timing.absence + self.timing.heartbeat, self.peerIsReachable {
+            if self.silence < self.timing.absence + self.timing.heartbeat, self.peerIsReachable,
+                !self.peerHasLostVault
+            {
                 return self.forward(Request(id: request.id, verb: .switchover, by: request.by))
             }
             guard left <= .zero, self.record.policy.failover != .manual,
@@ -128,13 +135,20 @@ extension Failover {
             return .started
         case .primary(let primary):
             if primary.stage == .serving { return .nothingToDo }
+            guard !self.isVaultMissing else { return .refused(.vaultLost) }
             guard isForced, self.gate == .closed else {
                 return .refused(.unsafe(secondsUntilSafe: 0))
             }
-            self.becomePrimary(cause: .forced)
+            self.becomePrimary(cause: self.isVaultLost ? .replaced : .forced)
             return .done
         case .idle, .standalone, .starting, .failed: return .refused(.haIsOff)
         }
+    }
+
+    /// The primary that this node follows has no vault to serve, or to hand over.
+    package var peerHasLostVault: Bool {
+        guard let peer = self.link.peer else { return false }
+        return peer.role == .primary && !peer.hasVault
     }
 
     // MARK: Suspending

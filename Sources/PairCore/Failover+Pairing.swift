@@ -9,12 +9,17 @@ extension Failover {
         let joining = self.operation(request, .enableHA, step: EnablingStep.joining)
         switch (self.record.role, peer.role) {
         case (.primary, _):
-            if self.record.right == .leased { return .nothingToDo }
+            if self.isVaultLost { return .refused(.vaultLost) }
             if let other = self.record.operation, other.verb != .enableHA {
-                return .refused(.busy(other.id))
+                guard other.verb == .disableHA else { return .refused(.busy(other.id)) }
+                // Taken back; what the peer has given up for it, it is asked to take up again.
+                self.endAwaited(.aborted) { if case .disableHA = $0.verb { true } else { false } }
+            } else if self.record.right == .leased {
+                return .nothingToDo
             }
             self.persist { $0.operation = joining }
             self.state(asProbe: true)
+        case (.standalone, _) where self.isVaultMissing: return .refused(.vaultLost)
         case (.standalone, .none), (.none, .none), (.none, .standalone), (.none, .primary):
             // The peer's word may be old, so it is asked: one that does not serve joins first, one
             // that serves becomes the primary; this node acts on what the peer has persisted.
@@ -23,14 +28,18 @@ extension Failover {
             self.persist { $0.operation = asking }
             self.repeatAsking()
             self.state(asProbe: true)
+        case (.secondary, .primary) where self.peerHasLostVault: return .refused(.peerVaultLost)
+        // Under way already: the same end is waited for.
+        case (.secondary, .primary) where self.record.operation?.verb == .enableHA: break
         case (.secondary, .primary):
             self.link.request = request
             self.link.requestedAt = self.clock.longest
             self.state(asProbe: true)
         case (.standalone, .standalone):
-            guard case .enableHA(discardingPeerVault: true) = request.verb else {
-                return .refused(.bothServe)
-            }
+            let isDiscarding =
+                if case .enableHA(discardingPeerVault: true) = request.verb { true } else { false }
+            // Nothing is given up where there is nothing.
+            guard isDiscarding || !peer.hasVault else { return .refused(.bothServe) }
             var asking = joining
             asking.step = EnablingStep.askingDiscarding
             self.persist { $0.operation = asking }
@@ -70,6 +79,8 @@ extension Failover {
             step: EnablingStep.joiningThenHandingOver
         )
         switch self.state {
+        case .standalone where self.isVaultMissing && self.record.operation == nil:
+            self.closeThenJoin()
         case .standalone where self.link.peer?.role == Role.none && self.record.operation == nil:
             self.becomePrimary(cause: .enable, operation: operation)
             self.emit(.report(.haEnabled))
@@ -147,6 +158,7 @@ extension Failover {
             let peer = self.link.peer, peer.arming.isArmed || self.record.policy.failover == .manual
         else { return }
         if operation.step == EnablingStep.joiningThenHandingOver {
+            guard self.clock.longest >= primary.nextHandingOver else { return }
             _ = self.beginSwitchover(operation)
         } else {
             self.persist { $0.operation = nil }
@@ -159,6 +171,8 @@ extension Failover {
         self.pledgeUnarmed(to: statement)
         switch statement.role {
         case .primary:
+            // Its operator may have been quicker than this node's, who has had it withdrawn.
+            if case .disableHA = self.link.request?.verb { return }
             guard statement.operation?.verb == .enableHA else { return }
             self.link.request = nil
             self.closeThenJoin()
@@ -189,6 +203,7 @@ extension Failover {
             record.right = .solo
             Self.disarm(&record)
             record.operation = operation
+            record.quarantineReason = nil
             record.peer?.wasEnabled = true
         }
         self.state = .secondary(Secondary(stage: .searching, now: self.clock.shortest))
@@ -200,18 +215,19 @@ extension Failover {
     mutating func askToDisable(_ request: Request, isForced: Bool) -> Reply {
         switch self.record.role {
         case .standalone, .none:
-            guard self.record.operation != nil else { return .nothingToDo }
-            // Withdraws an operation that has not begun.
+            guard let operation = self.record.operation else { return .nothingToDo }
+            // Withdraws an operation that has not begun here.
             self.persist { $0.operation = nil }
             self.link.request = nil
-            self.state(asProbe: false)
-            return .done
+            self.endAwaited(.aborted) { $0.id == operation.id }
+            guard self.link.peer?.role == .primary, self.peerIsReachable else {
+                self.state(asProbe: false)
+                return .done
+            }
+            // It has begun there.
+            return self.forward(request)
         case .secondary:
-            guard self.peerIsReachable else { return .refused(.peerUnreachable) }
-            self.link.request = request
-            self.link.requestedAt = self.clock.longest
-            self.state(asProbe: true)
-            return .started
+            return self.forward(request)
         case .primary:
             if case .primary(let primary) = self.state, primary.stage == .inDoubt {
                 return .refused(.inDoubt)
@@ -222,6 +238,7 @@ extension Failover {
                 return .done
             }
             guard self.peerIsReachable else { return .refused(.peerUnreachable) }
+            guard !self.isVaultLost else { return .refused(.vaultLost) }
             self.beginDisabling(request)
             return .started
         }
@@ -233,10 +250,12 @@ extension Failover {
 
     /// The peer must be disarmed first; until its pledge nothing changes here.
     mutating func beginDisabling(_ request: Request) {
-        guard case .primary(let primary) = self.state else { return }
+        guard case .primary(let primary) = self.state, !self.isVaultLost else { return }
         if case .inDoubt = primary.stage { return }
-        if case .handingOver = primary.stage { return }
+        // Nothing has been given up yet.
+        if case .handingOver = primary.stage { self.abortHandingOver(because: .withdrawn) }
         guard self.record.operation?.verb != .disableHA else { return }
+        self.endAwaited(.aborted) { if case .enableHA = $0.verb { true } else { false } }
         let operation = self.operation(request, .disableHA, step: 1)
         self.persist { $0.operation = operation }
         self.state(asProbe: true)
@@ -277,14 +296,26 @@ extension Failover {
             record.operation = nil
             record.relinquish = nil
             record.aloneSince = nil
+            record.quarantineReason = nil
             record.peer?.wasEnabled = true
         }
         self.state = .standalone
         self.emit(.stopLog)
-        self.openGate()
+        if !self.isVaultMissing { self.openGate() }
         self.emit(.report(.haDisabled))
+        self.endAwaitedButDisabling()
         self.state(asProbe: false)
         self.settleAwaited()
+    }
+
+    /// HA is off: whatever else was asked of the pair cannot come true.
+    private mutating func endAwaitedButDisabling() {
+        self.endAwaited(.aborted) { request in
+            switch request.verb {
+            case .disableHA, .standalone: false
+            case .enableHA, .switchover, .promote, .suspend, .resume: true
+            }
+        }
     }
 
     /// This node serves nothing from now on; the gate is closed already, and stays so.
@@ -299,10 +330,12 @@ extension Failover {
             record.operation = nil
             record.relinquish = nil
             record.aloneSince = nil
+            record.quarantineReason = nil
             record.suspension = nil
         }
         self.state = .idle
         self.emit(.report(.haDisabled))
+        self.endAwaitedButDisabling()
         self.state(asProbe: false)
         self.settleAwaited()
     }
@@ -315,7 +348,7 @@ extension Failover {
 
     mutating func askToStandAlone(_ request: Request) -> Reply {
         switch self.state {
-        case .standalone: return .nothingToDo
+        case .standalone: return self.isVaultMissing ? .refused(.vaultLost) : .nothingToDo
         case .idle:
             self.becomeStandalone(cause: .enable)
             return .done

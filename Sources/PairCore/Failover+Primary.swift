@@ -76,6 +76,11 @@ extension Failover {
     /// A closed primary that has not found its peer.
     private mutating func considerOpening(_ closed: Primary.Closed) {
         let waited = self.clock.longest - closed.since
+        if closed.reason == .searching, self.record.right == .solo {
+            // The peer cannot have promoted itself; that a person has seen to it would be heard.
+            guard waited >= self.timing.absence, !self.peerSaysItServes else { return }
+            return self.returnToService()
+        }
         guard self.record.policy.failover != .strict else { return }
         switch closed.reason {
         case .searching:
@@ -92,7 +97,14 @@ extension Failover {
             // The other primary is out of sight again before either gave in.
             guard self.peerSilence >= self.timing.search, closed.gateWasOpen else { return }
             self.returnToService()
+        case .vaultLost: break
         }
+    }
+
+    /// The peer is primary or serves alone, by words that are not too old.
+    private var peerSaysItServes: Bool {
+        guard let peer = self.link.peer, self.peerSilence < self.timing.search else { return false }
+        return peer.role == .primary || peer.role == .standalone
     }
 
     mutating func primaryReached(_ answered: Bool) {
@@ -122,8 +134,9 @@ extension Failover {
         case .closed: isUrgent = true
         case .serving, .handingOver, .inDoubt: isUrgent = !self.leaseIsValid
         }
-        // A primary that has relinquished must not keep its successor waiting.
-        guard self.primary.stage != .inDoubt else { return }
+        // A primary that has relinquished must not keep its successor waiting, nor one that has
+        // nothing to serve.
+        guard self.primary.stage != .inDoubt, !self.isVaultLost else { return }
         let pause = isUrgent ? self.timing.tick : self.timing.repetition
         self.primary.nextHeartbeat = self.clock.longest + pause
         let n = self.say(.heartbeat, nonce: self.link.peerHeartbeatNonce)
@@ -159,7 +172,7 @@ extension Failover {
         if lease.end > self.primary.lease?.end ?? .zero { self.primary.lease = lease }
         guard self.record.right == .leased, self.leaseIsValid else { return }
         if self.record.aloneSince != nil { self.persist { $0.aloneSince = nil } }
-        if case .closed(let closed) = self.primary.stage, closed.reason != .meeting,
+        if case .closed(let closed) = self.primary.stage, closed.mayReopen,
             self.gate == .closed, self.leaseHasRoom
         {
             self.returnToService()

@@ -158,6 +158,7 @@ extension Failover {
             record.operation = operation
             record.aloneSince = nil
             record.isSeeding = false
+            record.quarantineReason = nil
             record.suspension = nil
             record.peer?.wasEnabled = true
         }

@@ -161,7 +161,7 @@ extension Failover {
     private mutating func secondaryMeets(secondary statement: Statement) {
         guard !statement.arming.isArmed, !self.record.arming.isArmed, !self.record.isSeeding,
             self.secondary.stage == .searching, statement.state == .lookingForPeer,
-            statement.request == nil, self.record.suspension == nil
+            statement.request == nil, self.record.suspension == nil, !self.isVaultMissing
         else { return }
         let mine = (self.record.epoch, self.position.txid, self.bit == .zero ? 1 : 0)
         let theirs = (statement.epoch, statement.position.txid, self.bit == .zero ? 0 : 1)

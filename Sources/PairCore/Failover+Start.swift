@@ -4,6 +4,7 @@ extension Failover {
     mutating func start(_ start: Start) {
         self.position = start.position
         self.hasVault = start.hasVault
+        self.isVaultMissing = start.isVaultMissing
         self.wallSeconds = start.wallSeconds
         self.link.nonce = start.nonces.0
         self.issue(start.nonces.1)
@@ -21,7 +22,7 @@ extension Failover {
             if self.gate == .closed { self.emit(.setMarker) }
         case .standalone:
             self.state = .standalone
-            self.openGate()
+            if !self.isVaultMissing { self.openGate() }
         case .secondary:
             self.state = .secondary(Secondary(stage: .searching, now: self.clock.shortest))
             self.emit(.setMarker)
@@ -38,29 +39,17 @@ extension Failover {
             self.emit(.report(.inDoubt))
             return
         }
-        switch self.record.right {
-        case .solo:
-            self.state = .primary(Primary(stage: .serving))
-            self.openGate()
-            self.emit(.serveLog(under: self.record.epoch))
-        case .leased where self.has(.openAtStart):
-            self.state = .primary(Primary(stage: .serving))
-            self.openGate()
-            self.emit(.serveLog(under: self.record.epoch))
-        case .leased:
-            self.state = .primary(
-                Primary(
-                    stage: .closed(
-                        Primary.Closed(
-                            reason: .searching,
-                            since: self.clock.longest,
-                            gateWasOpen: false
-                        )
-                    )
-                )
-            )
-            self.emit(.serveLog(under: self.record.epoch))
+        guard !self.isVaultMissing, self.record.quarantineReason == nil else {
+            return self.lackVault()
         }
+        if self.has(.openAtStart) {
+            self.state = .primary(Primary(stage: .serving))
+            self.openGate()
+        } else {
+            // With the right to itself too: a person may have promoted the peer meanwhile.
+            self.state = .primary(Primary(stage: .closed(self.closed(for: .searching))))
+        }
+        self.emit(.serveLog(under: self.record.epoch))
     }
 
     mutating func tick(_ tick: Tick) {

@@ -43,6 +43,9 @@ extension Failover {
                 case fenced
                 /// Another primary has been met; both are still while they compare.
                 case meeting
+                /// The vault that this node served is gone, or another lies in its place: the peer
+                /// may hold the last copy of it, so nothing but an operator's word opens this gate.
+                case vaultLost
             }
 
             package var reason: Reason
@@ -50,6 +53,14 @@ extension Failover {
             package var since: Duration
             /// The gate was open when this began: part of the claim to survive.
             package var gateWasOpen: Bool
+
+            /// The peer's word alone opens the gate again.
+            var mayReopen: Bool {
+                switch self.reason {
+                case .searching, .fenced: true
+                case .meeting, .vaultLost: false
+                }
+            }
         }
 
         /// The peer, as long as it follows this primary.
@@ -66,6 +77,9 @@ extension Failover {
         var nextHeartbeat: Duration = .zero
         var nextProbe: Duration = .zero
         var nextReach: Duration = .zero
+        /// An operation that hands over waits so long after a try that was called off, because
+        /// applications wait through every try.
+        var nextHandingOver: Duration = .zero
         package var follower: Follower?
         package var offer: RejoinOffer?
         /// What the follower has last acknowledged to be armed by; `nil` when it is not.
@@ -185,14 +199,19 @@ extension Failover {
         case .idle:
             self.record.peer == nil
                 ? .unpaired : self.record.peer?.wasEnabled == true ? .parked : .paired
-        case .standalone: .serving
+        case .standalone: self.isVaultMissing ? .starting : .serving
         case .primary(let primary):
             switch primary.stage {
             case .serving: self.peerIsAbsent ? .alone : .streaming
             case .handingOver(let handingOver):
                 handingOver.step == .preparing ? .streaming : .draining
             case .inDoubt: .inDoubt
-            case .closed(let closed): closed.reason == .fenced ? .fenced : .lookingForPeer
+            case .closed(let closed):
+                switch closed.reason {
+                case .fenced: .fenced
+                case .searching, .meeting: .lookingForPeer
+                case .vaultLost: self.isVaultMissing ? .starting : .hold
+                }
             }
         case .secondary(let secondary):
             switch secondary.stage {
@@ -225,7 +244,9 @@ extension Failover {
     package var secondaryIsArmed: Bool {
         guard self.record.arming.isArmed else { return false }
         guard case .primary(let primary) = self.state else { return true }
+        let stated = self.link.peer?.arming
         return primary.armedGeneration == self.record.arming.generation
+            || stated?.isArmed == true && stated?.generation == self.record.arming.generation
     }
 
     /// What the operator forbids, and for how long still: the secondary counts it, the primary goes

@@ -20,6 +20,7 @@ extension Failover {
         if let other = self.record.operation, other.id != operation.id {
             return .busy(other.id)
         }
+        guard !self.isVaultLost else { return .vaultLost }
         guard primary.stage == .serving, self.gate == .open else { return .peerUnreachable }
         // In the midst of a heartbeat's way the silence is longer than the time between two.
         guard let peer = self.link.peer, self.peerIsReachable else { return .peerUnreachable }
@@ -68,7 +69,13 @@ extension Failover {
         {
             self.relinquish(handingOver.operation, at: end)
         } else if self.clock.longest - handingOver.since > limit {
-            self.abortHandingOver()
+            let obstacle: HandingOverObstacle =
+                switch handingOver.step {
+                case .preparing: .peerNotReady
+                case .closing: .gateHeld
+                case .draining: .peerBehind
+                }
+            self.abortHandingOver(because: obstacle)
         }
     }
 
@@ -88,8 +95,9 @@ extension Failover {
     }
 
     /// Nothing was given up yet, so the gate opens again, if the lease still allows it.
-    private mutating func abortHandingOver() {
-        self.emit(.report(.switchoverAborted))
+    mutating func abortHandingOver(because obstacle: HandingOverObstacle) {
+        self.emit(.report(.switchoverAborted(obstacle)))
+        self.primary.nextHandingOver = self.clock.longest + self.timing.repetition
         if self.leaseIsValid || self.record.policy.failover != .strict {
             self.returnToService()
         } else {
@@ -119,11 +127,13 @@ extension Failover {
             record.operation = nil
         }
         self.emit(.clearMarker)
-        self.primary.stage = .closed(
-            Primary.Closed(reason: .searching, since: self.clock.longest, gateWasOpen: false)
-        )
-        if self.record.right == .solo { self.returnToService() }
-        self.emit(.report(.switchoverAborted))
+        if self.isVaultMissing {
+            self.lackVault()
+        } else {
+            self.primary.stage = .closed(self.closed(for: .searching))
+            if self.record.right == .solo { self.returnToService() }
+        }
+        self.emit(.report(.switchoverAborted(.peerDeclined)))
         self.endAwaited(.aborted) { if case .switchover = $0.verb { true } else { false } }
     }
 
@@ -136,7 +146,16 @@ extension Failover {
             guard let ended = self.record.operation else { return }
             self.persist { $0.operation = nil }
             // The roles are as they were.
-            if ended.verb == .switchover { self.endAwaited(.aborted) { $0.id == ended.id } }
+            switch ended.verb {
+            case .switchover: self.endAwaited(.aborted) { $0.id == ended.id }
+            case .enableHA:
+                // One that the primary has not heard yet is still to come.
+                self.endAwaited(.aborted) { [request = self.link.request] awaited in
+                    guard case .enableHA = awaited.verb else { return false }
+                    return awaited.id == ended.id || awaited.id != request?.id
+                }
+            case .disableHA, .promote: break
+            }
             return
         }
         guard operation.id != self.record.operation?.id else { return }

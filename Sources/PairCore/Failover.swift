@@ -68,6 +68,8 @@ package struct Failover: Sendable {
     package internal(set) var position: Position
     /// There is a vault file with content.
     package internal(set) var hasVault = true
+    /// Nothing lies where the vault belongs.
+    package internal(set) var isVaultMissing = false
     package internal(set) var lastEvent: Instant?
     /// The operations of which this node owes its operator the end.
     var awaited: [Awaited] = []
@@ -133,6 +135,8 @@ package struct Failover: Sendable {
         case .copied(let position, let epoch): self.copied(to: position, of: epoch)
         case .continuityLost(let position, let isReplaced):
             self.continuityLost(at: position, isReplaced: isReplaced)
+        case .vaultFound(let position, let isOurs): self.vaultFound(at: position, isOurs: isOurs)
+        case .vaultLost: self.vaultLost()
         case .operatorAsked(let request): self.ask(request)
         case .configured(let configuration): self.configure(configuration)
         case .storageFailed: self.fail()
@@ -204,6 +208,7 @@ extension Failover {
     mutating func move(to position: Position) {
         self.position = position
         self.hasVault = true
+        self.isVaultMissing = false
     }
 
     func has(_ bug: PlantedBug) -> Bool {

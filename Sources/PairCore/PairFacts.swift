@@ -23,6 +23,8 @@ package struct PairFacts: Hashable, Sendable {
     package var lastVerifyFailed: Bool
     /// The peer refuses this node's key: its operator has removed the pair, or replaced the node.
     package var isDistrusted: Bool
+    /// The vault that this node served is gone, or another lies in its place.
+    package var vaultLoss: Reservation?
 
     /// One thing that a protected pair does not have, with its cure.
     package struct Reservation: Hashable, Sendable {
@@ -59,7 +61,8 @@ package struct PairFacts: Hashable, Sendable {
         reservations: [Reservation] = [],
         notes: [String] = [],
         lastVerifyFailed: Bool,
-        isDistrusted: Bool = false
+        isDistrusted: Bool = false,
+        vaultLoss: Reservation? = nil
     ) {
         self.role = role
         self.state = state
@@ -75,6 +78,7 @@ package struct PairFacts: Hashable, Sendable {
         self.notes = notes
         self.lastVerifyFailed = lastVerifyFailed
         self.isDistrusted = isDistrusted
+        self.vaultLoss = vaultLoss
     }
 
     /// A verdict needs its reasons and what to type next.
@@ -124,7 +128,8 @@ package struct PairFacts: Hashable, Sendable {
     }
 
     private var bare: Judgement {
-        switch self.role {
+        if let vaultLoss { return Judgement(.down, [vaultLoss.reason], next: vaultLoss.next) }
+        return switch self.role {
         case .none: self.withoutRole
         case .standalone where self.peerGate == .open:
             Judgement(

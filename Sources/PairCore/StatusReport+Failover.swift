@@ -100,6 +100,26 @@ extension StatusReport {
             self.bytes = tail.byteCount
             self.at = WallTime(secondsSince1970: tail.wallSeconds)
         }
+
+        /// How much it is: transactions after a fork, or all of a vault where no fork is known.
+        package var extent: String {
+            guard self.from.epoch > 0 || self.from.txid > 0 else {
+                return "a whole vault, as at \(self.to)"
+            }
+            return "\(StatusText.counted(self.transactions, "transaction")) "
+                + "(\(self.from) to \(self.to))"
+        }
+
+        /// What it is, for somebody who has not asked for it.
+        package var story: String {
+            guard self.from.epoch > 0 || self.from.txid > 0 else {
+                return
+                    "the vault that \(self.node) held was sealed whole, because its history "
+                    + "was not the pair's: see archive \(self.id)"
+            }
+            return "\(StatusText.counted(self.transactions, "transaction")) that only "
+                + "\(self.node) held: see archive \(self.id)"
+        }
     }
 
     /// One entry of the pair's lineage.

@@ -126,10 +126,9 @@ extension StatusTable {
         if let copies = self.copies { details.append(("Copies", copies)) }
         if let risk = self.risk { details.append(("At risk", risk)) }
         details += self.report.tails.map { tail in
-            let count = StatusText.counted(tail.transactions, "transaction")
-            return (
+            (
                 "Tail",
-                "\(tail.id): \(count) of \(tail.node) (\(tail.from) to \(tail.to)), "
+                "\(tail.id): of \(tail.node), \(tail.extent), "
                     + "\(StatusText.size(tail.bytes)), \(tail.at.minute) UTC; "
                     + "pairctl tail list"
             )

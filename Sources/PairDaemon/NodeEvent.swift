@@ -28,6 +28,8 @@ enum NodeEvent: Sendable {
     case source(LogEndID, LogSource.Report)
     case sink(LogEndID, LogSink.Report)
     case vaultChecked(Failover.VaultCheck)
+    /// The files of the copy are no longer at their path.
+    case copyMissed(VaultError)
     case reachProbed(answered: Bool)
     case tailSealed(Result<NodeRecord.Tail, ArchiveError>)
     /// The other side hears nothing before `done` is called.
@@ -49,7 +51,8 @@ extension NodeEvent {
             .linkDistrusted:
             true
         case .operatorRequest, .linkUp, .linkDown, .reconfigured, .attached, .gateTaken, .source,
-            .sink, .vaultChecked, .reachProbed, .tailSealed, .paired, .located, .scanned, .stop:
+            .sink, .vaultChecked, .copyMissed, .reachProbed, .tailSealed, .paired, .located,
+            .scanned, .stop:
             false
         }
     }

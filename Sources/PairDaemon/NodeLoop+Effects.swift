@@ -35,6 +35,7 @@ extension NodeLoop {
             let old = self.shell.keeper.current
             try self.shell.keeper.store(record)
             self.noteChanges(since: old)
+            self.stopWaitingForVault(as: record.role)
         case .openGate(let epoch): try self.openGate(under: epoch)
         case .closeGate: self.closeGate()
         case .setMarker: try self.setMarker(true)
@@ -128,8 +129,8 @@ extension NodeLoop {
         case .aborted:
             call.finish(
                 .failed,
-                "called off; nothing is lost and the old state is kept: "
-                    + self.standingText,
+                "called off\(self.calledOffReason(for: call)); nothing is lost and the old state is "
+                    + "kept: \(self.standingText)",
                 report
             )
         case .refused(let refusal):
@@ -187,17 +188,18 @@ extension NodeLoop {
             )
         case .switchoverStarted:
             self.switchover = self.failover?.handingOver
+            self.calledOff = nil
             log.emit(.switchoverStart)
-        case .switchoverAborted:
-            self.switchover = nil
-            log.emit(.switchoverAborted, level: .warning)
+        case .switchoverAborted(let obstacle): self.noteCalledOff(because: obstacle)
         case .inDoubt: log.emit(.switchoverInDoubt, level: .warning)
         case .divergence(let fork):
             self.shell.metrics.count(.divergences)
             log.emit(
                 .divergenceDetected,
                 level: .warning,
-                "both nodes hold what the other lacks",
+                self.record.role == .primary
+                    ? "\(self.peerName) was primary too: nothing is written until it is clear who goes on"
+                    : "this node holds what \(self.peerName) lacks; it is archived first",
                 ["fork": fork.map { "\($0)" } ?? "unknown"]
             )
         case .rolledBack(let position): log.emit(.divergenceResolved, "", ["at": "\(position)"])
@@ -210,6 +212,7 @@ extension NodeLoop {
     }
 
     private func noteDisabled() {
+        self.calledOff = nil
         self.shell.log.emit(.haDisabled)
         let calls = self.waitingForProtection
         self.waitingForProtection = []

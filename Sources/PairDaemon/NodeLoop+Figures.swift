@@ -1,6 +1,7 @@
 import Logging
 import PairCore
 import PairStore
+import PairWire
 
 /// What a node's loop measures from one event to a later one.
 struct Stopwatches {
@@ -75,6 +76,7 @@ extension NodeLoop {
         defer {
             self.stopwatches.pausedSince = nil
             self.switchover = nil
+            self.calledOff = nil
         }
         guard let switchover = self.switchover else { return }
         let pause = self.noteGateOpened()
@@ -117,8 +119,17 @@ extension NodeLoop {
         guard !closing.isReported, now - closing.since > self.shell.timers.gateMargin else {
             return
         }
-        self.stopwatches.closing?.isReported = true
+        self.reportOverrun()
+    }
+
+    /// Says which process keeps the gate from closing.
+    ///
+    /// - Returns: its number, if the kernel knows it.
+    @discardableResult
+    private func reportOverrun() -> Int32? {
         let holder = (try? self.shell.vault.writer()) ?? nil
+        guard self.stopwatches.closing?.isReported != true else { return holder?.pid }
+        self.stopwatches.closing?.isReported = true
         self.shell.metrics.count(.gateOverruns)
         self.shell.log.emit(
             .gateOverrun,
@@ -126,6 +137,58 @@ extension NodeLoop {
             "a write transaction keeps the gate from closing; end the process that holds it",
             ["pid": holder?.pid.map { "\($0)" } ?? "unknown"]
         )
+        return holder?.pid
+    }
+
+    // MARK: A handing over that was called off
+
+    private static let calledOffMark = "the last handing over was called off: "
+
+    /// For how long `status` says why.
+    private static let calledOffMemory = Duration.seconds(600)
+
+    func noteCalledOff(because obstacle: Failover.HandingOverObstacle) {
+        self.switchover = nil
+        let reason =
+            switch obstacle {
+            case .peerNotReady: "\(self.peerName) did not answer that it was ready"
+            case .gateHeld:
+                "\(self.reportOverrun().map { "process \($0)" } ?? "an application") held a write "
+                    + "transaction open on \(self.localName) and kept the gate from closing; end "
+                    + "that transaction, or the process"
+            case .peerBehind: "\(self.peerName) had not applied the last commits in time"
+            case .peerDeclined: "\(self.peerName) had not got the last commits in time"
+            case .withdrawn: "an operator switches HA off"
+            }
+        self.calledOff = (reason, self.shell.now)
+        self.shell.log.emit(.switchoverAborted, level: .warning, reason)
+        // Before the statement that ends the wait of an operator there.
+        self.sayPresence()
+    }
+
+    /// Why this node's newest try to hand over came to nothing.
+    var ownCalledOffReason: String? {
+        guard let (text, at) = self.calledOff, self.shell.now - at < Self.calledOffMemory else {
+            return nil
+        }
+        return Self.calledOffMark + text
+    }
+
+    /// The same, as this node or its peer knows it.
+    var calledOffReason: String? {
+        if let own = self.ownCalledOffReason { return own }
+        guard self.controlLink != nil else { return nil }
+        return self.presence?.reasons.first { $0.hasPrefix(Self.calledOffMark) }
+    }
+
+    /// What to add to the news that a verb was called off.
+    func calledOffReason(for call: OperatorCall) -> String {
+        switch call.request.command {
+        case .switchover, .promote, .enableHA: break
+        default: return ""
+        }
+        guard let reason = self.calledOffReason else { return "" }
+        return ": " + reason.dropFirst(Self.calledOffMark.count)
     }
 
     /// Once a tick: says how far a copy is, ten times at most.

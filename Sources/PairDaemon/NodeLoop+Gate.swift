@@ -88,8 +88,9 @@ extension NodeLoop {
         case .untouched: return
         case .attached: break
         case .attaching, .waiting:
-            // The record that says so must not be durable before the marker is.
-            guard isSet else { return }
+            // The record that says so must not be durable before the marker is, if there is anything
+            // to mark.
+            guard isSet, !self.isVaultMissing else { return }
             throw VaultError.notRunning("custody")
         }
         _ = try self.comeToRest()

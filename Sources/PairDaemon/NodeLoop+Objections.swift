@@ -54,6 +54,13 @@ extension NodeLoop {
         }
     }
 
+    var peerHoldsVault: Bool {
+        switch self.presence?.content {
+        case .missing, .withoutTables: false
+        case .withTables, .unusable, nil: true
+        }
+    }
+
     private func objection(
         toEnabling parameters: ControlCommand.Enable
     ) -> (ControlExit, String)? {
@@ -61,7 +68,7 @@ extension NodeLoop {
         let record = self.record
         // The verb again, while the peer is being brought in line: nothing more is given up.
         guard record.role != .primary else { return nil }
-        if record.role == .standalone, presence.role == .standalone {
+        if record.role == .standalone, presence.role == .standalone, self.peerHoldsVault {
             guard parameters.discardPeerVault, parameters.confirm == presence.name else {
                 return (.needsConfirmation, self.bothServeText)
             }
@@ -75,6 +82,8 @@ extension NodeLoop {
                     + "\(presence.name): pairctl enable-ha"
             )
         }
+        // Nothing is given up where there is nothing.
+        if !self.peerHoldsVault { return nil }
         let own = record.lineage
         let surplus =
             peerServes
@@ -149,15 +158,28 @@ extension NodeLoop {
         let command = "pairctl promote --force --confirm \(peer) --reason TEXT"
         let lacks = missing.isEmpty ? "" : "missing: \(missing.joined(separator: " and ")). "
         let risk: String
-        if self.record.role == .primary {
+        if self.record.role == .primary, self.failover?.isVaultLost == true {
+            return
+                "\(lacks)what lies here is not the vault that this node served. It would replace "
+                + "\(peer)'s copy, which would end in an archive. If that is what you want: \(command)"
+        } else if self.record.role == .primary {
             risk = "\(peer) may have taken over while this node's gate was closed"
         } else {
             let behind = self.shell.figures.values.primaryPosition.map {
                 $0.txid.distance(from: self.position?.txid ?? .zero)
             }
             let loss =
-                behind.map { "at least \(StatusText.counted($0, "transaction"))" }
-                ?? "an unknown number of transactions"
+                behind.map { count in
+                    count == 0
+                        ? "nothing that this node knows of"
+                        : "at least \(StatusText.counted(count, "transaction"))"
+                } ?? "an unknown number of transactions"
+            if self.failover?.peerHasLostVault == true {
+                return
+                    "\(lacks)\(peer) has lost its vault: what it had committed since the last contact "
+                    + "(\(loss)) is not in this node's copy. If that vault cannot be brought back: "
+                    + command
+            }
             risk =
                 "\(peer) may still serve, and what it accepted since the last contact (\(loss)) "
                 + "would end in an archive"
@@ -244,6 +266,19 @@ extension NodeLoop {
             )
         case .wrongRole(let role):
             (.refused, "not possible while the role is \(role.rawValue)")
+        case .vaultLost:
+            (
+                .refused,
+                self.vaultLoss.map { loss in
+                    loss.reason + (loss.next.map { "; \($0)" } ?? "")
+                } ?? "there is no vault here; pairctl status says what to do"
+            )
+        case .peerVaultLost:
+            (
+                .refused,
+                "\(self.peerName), the primary, has lost its vault: what may be the last copy is on "
+                    + "\(self.localName), this node; to serve it: pairctl promote"
+            )
         }
     }
 

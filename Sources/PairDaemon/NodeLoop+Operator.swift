@@ -112,7 +112,10 @@ extension NodeLoop {
     private func needsVault(_ verb: Request.Verb, _ failover: Failover) -> Bool {
         switch verb {
         case .standalone: true
-        case .enableHA: failover.record.role == .none && self.presence?.role == Role.none
+        case .enableHA:
+            failover.record.role == .none
+                && (self.presence?.role == Role.none
+                    || self.presence?.role == .standalone && !self.peerHoldsVault)
         case .disableHA, .switchover, .promote, .suspend, .resume: false
         }
     }

@@ -110,7 +110,7 @@ extension NodeLoop {
                     content: self.content,
                     longestWriteHold: self.shell.vault.longestWriteHold ?? .zero,
                     policy: record.policy,
-                    reasons: self.troubles
+                    reasons: self.troubles + [self.ownCalledOffReason].compactMap { $0 }
                 )
             )
         )

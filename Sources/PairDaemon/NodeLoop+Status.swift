@@ -28,7 +28,8 @@ extension NodeLoop {
             reservations: self.reservations + self.tailReservations,
             notes: self.policyNotes,
             lastVerifyFailed: (self.lastVerification?.differences ?? 0) > 0,
-            isDistrusted: self.isDistrusted
+            isDistrusted: self.isDistrusted,
+            vaultLoss: self.vaultLoss
         )
     }
 
@@ -74,13 +75,7 @@ extension NodeLoop {
 
     /// The archives that nobody has disposed of: they wait for an operator, not for the pair.
     private var tailReservations: [PairFacts.Reservation] {
-        self.tailReports.map { tail in
-            .init(
-                "\(tail.transactions) \(tail.transactions == 1 ? "transaction" : "transactions") "
-                    + "that only \(tail.node) held: see archive \(tail.id)",
-                next: "pairctl tail list"
-            )
-        }
+        self.tailReports.map { .init($0.story, next: "pairctl tail list") }
     }
 
     /// What is odd about the timeout and the policy that are in force.
@@ -88,6 +83,13 @@ extension NodeLoop {
         let (record, configuration) = (self.record, self.shell.configuration)
         guard record.role == .primary || record.role == .secondary else { return [] }
         var notes: [String] = []
+        if let reason = self.calledOffReason {
+            let isRepeated = record.operation?.verb == .enableHA
+            notes.append(
+                isRepeated
+                    ? reason + "; it is tried again; to end that: pairctl disable-ha" : reason
+            )
+        }
         if record.policy.failover != .manual, self.timersInForce.heartbeatsThatMayBeLost < 2 {
             notes.append(
                 "failover.timeout \(Measure.text(record.policy.timeout)) is tight: of two heartbeats "

@@ -53,7 +53,7 @@ extension NodeLoop {
         }
     }
 
-    private func waitForVault(_ mode: Vault.AttachMode, because reason: String) {
+    func waitForVault(_ mode: Vault.AttachMode, because reason: String) {
         self.attachTrouble = reason
         self.vault = .waiting(mode, nextTry: self.shell.now + .seconds(1), reason: reason)
     }
@@ -62,7 +62,11 @@ extension NodeLoop {
     private func beginWith(_ attachment: Vault.Attachment, _ mode: Vault.AttachMode) {
         guard self.failover != nil else {
             self.lastLogged = self.shell.vault.log.newest
-            self.startMachine(position: self.captureBeforeStart() ?? attachment.position)
+            let isForeign = self.record.quarantineReason != nil && attachment.isReplaced
+            let captured = isForeign ? nil : self.captureBeforeStart()
+            self.startMachine(position: captured ?? attachment.position)
+            guard !isForeign else { return self.reportForeignVault() }
+            if let captured { self.tell(.vaultFound(self.normalized(captured), isOurs: true)) }
             return self.reportGap(attachment)
         }
         if self.isSurveying {
@@ -87,6 +91,12 @@ extension NodeLoop {
             // Whatever lay here at the start of the daemon: what counts is what lies here now.
             if attachment.hasTables { self.tell(.positionChanged(here)) }
             self.tell(.gateClosed(here))
+        } else if self.lacksVault {
+            self.foundVault(attachment, mode)
+        } else if self.record.role == .none, self.failover?.hasVault == false {
+            if attachment.hasTables, let position = self.restPosition {
+                self.tell(.positionChanged(self.normalized(position)))
+            }
         } else if self.record.role == .primary || self.record.role == .standalone {
             guard self.resumeCapture(mode) else { return }
             self.reportGap(attachment)
@@ -101,7 +111,7 @@ extension NodeLoop {
     /// Capture had ended, and what can be proven has been found: goes on with the gate as it is.
     ///
     /// - Returns: `false` when capture cannot begin; it is tried again.
-    private func resumeCapture(_ mode: Vault.AttachMode) -> Bool {
+    func resumeCapture(_ mode: Vault.AttachMode) -> Bool {
         self.lastLogged = self.shell.vault.log.newest
         let record = self.record
         do {
@@ -139,7 +149,7 @@ extension NodeLoop {
         }
     }
 
-    private func reportGap(_ attachment: Vault.Attachment) {
+    func reportGap(_ attachment: Vault.Attachment) {
         guard attachment.position == nil, self.record.role == .primary, self.lastLogged != nil
         else { return }
         if attachment.isReplaced {
@@ -194,6 +204,7 @@ extension NodeLoop {
                 Failover.Start(
                     position: start,
                     hasVault: hasVault || position != nil,
+                    isVaultMissing: record.role != .none && content == .missing,
                     wallSeconds: WallClock.seconds,
                     nonces: (.random, .random)
                 )
@@ -294,6 +305,11 @@ extension NodeLoop {
             guard let position else {
                 return shell.post(.vaultChecked(.unfit("there is no complete copy here")))
             }
+            do throws(VaultError) {
+                try shell.vault.checkFiles()
+            } catch {
+                return shell.post(.vaultChecked(.unfit("\(error)")))
+            }
             if let reason = DiskProbe.trouble(in: shell.configuration.stateDirectory) {
                 return shell.post(.vaultChecked(.unfit(reason)))
             }
@@ -346,7 +362,7 @@ extension NodeLoop {
         self.failure =
             "\(error). The last state that was served is on \(self.peerName): let it take over "
             + "(there: pairctl promote), or put the vault back, then restart paird here"
-        self.tell(.storageFailed)
+        self.tell(.vaultLost)
     }
 
     // MARK: What others see
@@ -377,7 +393,9 @@ extension NodeLoop {
 
     /// What is wrong with the vault or the log, in the operator's words.
     var troubles: [String] {
-        [self.failure, self.attachTrouble, self.log.trouble].compactMap { $0 }
+        // Of a primary whose vault is gone there is more to say than that it is waited for.
+        let attachTrouble = self.failover?.isVaultLost == true ? nil : self.attachTrouble
+        return [self.failure, attachTrouble, self.log.trouble].compactMap { $0 }
     }
 }
 

@@ -68,6 +68,10 @@ final class NodeLoop {
     var lastPresenceAt: Instant?
     var contentSeen: (VaultContent, at: Instant)?
     var trimmedAt: Instant?
+    /// When it was last asked whether the copy's files are still at their path.
+    var filesSeenAt: Instant
+    /// Why the last handing over was called off, and when.
+    var calledOff: (text: String, at: Instant)?
     /// The switchover that is under way.
     var switchover: NodeRecord.Operation?
     var history: ChangeHistory
@@ -89,6 +93,7 @@ final class NodeLoop {
     init(shell: NodeShell) {
         self.shell = shell
         self.startedAt = shell.now
+        self.filesSeenAt = shell.now
         self.history = ChangeHistory(directory: shell.configuration.stateDirectory)
     }
 
@@ -129,6 +134,7 @@ final class NodeLoop {
         case .source(let id, let report): self.take(report, from: id)
         case .sink(let id, let report): self.take(report, from: id)
         case .vaultChecked(let check): self.tell(.vaultChecked(check))
+        case .copyMissed(let trouble): self.takeMissed(trouble)
         case .reachProbed(let answered): self.tell(.reachProbed(answered: answered))
         case .tailSealed(let result): self.takeSealed(result)
         case .paired(let result, let done): self.finishPairing(result, done: done)
@@ -146,11 +152,11 @@ final class NodeLoop {
         switch Failover.gateAtStart(of: record) {
         case .unmanaged: self.startMachine(position: nil)
         case .open, .closing, .closed:
-            let isAlone =
-                record.role == .standalone || record.role == .primary && record.right == .solo
             if record.role == .secondary, !self.mayHoldVault {
                 self.startMachine(position: nil)
-            } else if isAlone, record.relinquish == nil {
+            } else if record.role != .secondary, self.isVaultMissing {
+                self.startWithoutVault()
+            } else if record.role == .standalone {
                 // Nobody can have promoted behind this node's back, so nobody needs to be kept out
                 // while the vault is read.
                 self.attach(.open)
@@ -199,6 +205,7 @@ final class NodeLoop {
             }
         }
         self.trimLog(now)
+        self.lookAtFiles(now)
         self.lookAtClosing(now)
         self.reportCopy()
         self.askThoseUnheard()

@@ -45,6 +45,9 @@ extension Failover.Event {
         case .copied(let position, _): "copied to \(position)"
         case .continuityLost(let position, let isReplaced):
             "continuity lost after \(position)\(isReplaced ? ", the vault replaced" : "")"
+        case .vaultFound(let position, let isOurs):
+            "a vault found at \(position)\(isOurs ? "" : ", not the one that was served")"
+        case .vaultLost: "the vault lost"
         case .operatorAsked(let request): "asked \(request.verb)"
         case .configured(let configuration): "configured \(configuration.policy.timeout)"
         case .storageFailed: "storage failed"
@@ -101,7 +104,7 @@ extension Failover.Report {
         case .stalePrimarySeen: "stale primary seen"
         case .refusedEpoch: "refused epoch"
         case .switchoverStarted: "switchover started"
-        case .switchoverAborted: "switchover aborted"
+        case .switchoverAborted(let obstacle): "switchover aborted, \(obstacle.rawValue)"
         case .inDoubt: "in doubt"
         case .divergence: "divergence"
         case .rolledBack: "rolled back"

@@ -44,6 +44,13 @@ extension Vault {
         return holder
     }
 
+    /// Whether the vault in custody is still what lies at its path.
+    ///
+    /// - Throws: `.replaced` with the first path that names another file or none.
+    package func checkFiles() throws(VaultError) {
+        try self.state.withLock { $0.vault }?.files.checkIdentity()
+    }
+
     /// SQLite's own check of the whole vault: "ok", or what it found first.
     package func integrityCheck() throws(VaultError) -> String {
         let connection = try SQLiteConnection(path: self.configuration.path)

@@ -19,8 +19,7 @@ struct TailListing: ParsableCommand {
 
     func run() throws {
         try self.global.list(.tailList, TailList.self, \.tails) { tail in
-            "\(tail.id)  \(tail.at.minute) UTC  \(tail.node)  \(tail.from) to \(tail.to)  "
-                + "\(StatusText.counted(tail.transactions, "transaction"))  "
+            "\(tail.id)  \(tail.at.minute) UTC  \(tail.node)  \(tail.extent)  "
                 + StatusText.size(tail.bytes)
         }
     }

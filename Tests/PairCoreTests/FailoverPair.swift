@@ -123,7 +123,9 @@ struct FailoverPair {
     }
 
     /// A start of the daemon from what is durable.
-    mutating func start(_ node: Int) {
+    ///
+    /// - Parameter isVaultMissing: nothing lies at the vault's path any more.
+    mutating func start(_ node: Int, isVaultMissing: Bool = false) {
         let position = self.nodes[node].position
         self.nodes[node] = Self.machine(self.disks[node], self.files[node], at: position)
         self.tell(
@@ -131,7 +133,8 @@ struct FailoverPair {
             .started(
                 Failover.Start(
                     position: position,
-                    hasVault: true,
+                    hasVault: !isVaultMissing,
+                    isVaultMissing: isVaultMissing,
                     wallSeconds: 0,
                     nonces: (self.nonce(), self.nonce())
                 )
@@ -167,6 +170,11 @@ struct FailoverPair {
             }
         }
         return effects
+    }
+
+    /// What a node has been asked for by the machine, since `start` entries of the log.
+    func effects(of node: Int, since start: Int = 0) -> [Failover.Effect] {
+        self.log[start...].filter { $0.node == node }.map(\.effect)
     }
 
     mutating func ask(_ node: Int, _ verb: Request.Verb, _ number: UInt64) {

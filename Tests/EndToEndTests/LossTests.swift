@@ -1,0 +1,295 @@
+import Foundation
+import PairCore
+import PairLab
+import Testing
+
+extension EndToEnd {
+    @Suite("A vault that is gone", .timeLimit(.minutes(5)))
+    struct Loss {
+        static let options = LabOptions(heartbeat: .milliseconds(300), timeout: .seconds(3))
+
+        /// A pair whose node 2 has the first 200 transactions of the ledger.
+        private func pair(_ body: (LabPair) async throws -> Void) async throws {
+            try await LabPair.enabled(Self.options) { lab in
+                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 200)
+                try await lab.waitApplied(on: .one)
+                try await body(lab)
+            }
+        }
+
+        private func removeVault(_ lab: LabPair, _ node: LabNode) throws {
+            for suffix in ["", "-wal", "-shm"] {
+                let path = lab.folder.vault(node) + suffix
+                if FileManager.default.fileExists(atPath: path) {
+                    try FileManager.default.removeItem(atPath: path)
+                }
+            }
+        }
+
+        /// An appliance that comes up with an empty disk makes itself a vault.
+        private func makeAnother(_ lab: LabPair, _ node: LabNode) async throws {
+            let made = try await lab.sql(
+                node,
+                """
+                PRAGMA journal_mode = WAL;
+                CREATE TABLE counter (value INTEGER);
+                INSERT INTO counter VALUES (-1);
+                """
+            )
+            #expect(made.status == 0, "\(made.errors)")
+        }
+
+        /// Node 2 is primary, node 1 follows, and both hold the ledger.
+        private func expectTakenOver(_ lab: LabPair, tails: Int) async throws {
+            try await eventually("node 1 follows node 2", within: .seconds(60)) {
+                guard let one = try? await lab.status(.one), let two = try? await lab.status(.two)
+                else { return false }
+                return one.local.role == .secondary && one.local.state == .streaming
+                    && two.local.role == .primary && two.local.gate == .open
+                    && two.failover.blockers.isEmpty && two.reasons.count == two.tails.count
+            }
+            try await lab.waitApplied(on: .two)
+            let verified = try await lab.pairctl(.two, ["verify", "--full"])
+            #expect(verified.status == 0, "\(verified.output)\(verified.errors)")
+            for node in LabNode.allCases {
+                let view = try Ledger.View(try await lab.sql(node, Ledger.look).lines)
+                #expect(view.isConsistent && view.counter == 200, "\(node.name): \(view)")
+                #expect(try await lab.status(node).tails.count == tails)
+            }
+        }
+
+        @Test func `is taken anew by a former primary whose peer was promoted`() async throws {
+            try await self.pair { lab in
+                try await lab.kill(.one)
+                try self.removeVault(lab, .one)
+                try await eventually("node 2 serves", within: .seconds(30)) {
+                    try await lab.status(.two).local.gate == .open
+                }
+
+                try await lab.start(.one)
+
+                try await self.expectTakenOver(lab, tails: 0)
+            }
+        }
+
+        @Test(arguments: [false, true])
+        func `is not made up for by one that an application makes`(isRestarted: Bool) async throws {
+            try await self.pair { lab in
+                try await lab.kill(.one)
+                try self.removeVault(lab, .one)
+                try await lab.start(.one)
+                let gone = try await lab.status(.one)
+                let refused = try await lab.pairctl(.two, ["promote"])
+                try await self.makeAnother(lab, .one)
+                if isRestarted {
+                    try await lab.kill(.one)
+                    try await lab.start(.one)
+                }
+
+                #expect(gone.verdict == .down && gone.local.state == .starting)
+                #expect(gone.reasons.contains { $0.contains("is gone") }, "\(gone.reasons)")
+                #expect(gone.next?.contains("on node-2: pairctl promote") == true)
+                #expect(refused.status == 11 && refused.errors.contains("has lost its vault"))
+                // Node 2 hears no heartbeat, and is not promoted by anybody.
+                try await self.expectTakenOver(lab, tails: 1)
+                let tail = try #require(try await lab.status(.two).tails.first)
+                let image = lab.folder.stateDirectory(.two) + "/tails/\(tail.id)/vault.db"
+                let kept = try await Command.run(
+                    try Programs.system("sqlite3"),
+                    ["file:\(image)?immutable=1", "SELECT value FROM counter;"]
+                )
+                #expect(kept.lines == ["-1"], "\(kept.errors)")
+            }
+        }
+
+        @Test func `is served again when it is back`() async throws {
+            try await self.pair { lab in
+                let folder = lab.folder.folder(.one)
+                try await lab.kill(.one)
+                try FileManager.default.moveItem(
+                    atPath: folder + "/vault",
+                    toPath: folder + "/away"
+                )
+                try FileManager.default.createDirectory(
+                    atPath: folder + "/vault",
+                    withIntermediateDirectories: false
+                )
+                try await lab.start(.one)
+                #expect(try await lab.status(.one).verdict == .down)
+                try FileManager.default.removeItem(atPath: folder + "/vault")
+                try FileManager.default.moveItem(
+                    atPath: folder + "/away",
+                    toPath: folder + "/vault"
+                )
+
+                try await lab.protected()
+
+                try await LedgerWriter(try lab.application(.one), from: 201).run(
+                    rate: nil,
+                    until: 300
+                )
+                try await lab.expectEqual(atLeast: 300)
+                #expect(try await lab.status(.one).tails.isEmpty)
+            }
+        }
+
+        @Test func `is replaced for good when an operator says so`() async throws {
+            try await LabPair.enabled { lab in
+                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 200)
+                try await lab.waitApplied(on: .one)
+                try await lab.kill(.one)
+                try self.removeVault(lab, .one)
+                try await lab.start(.one)
+                try await self.makeAnother(lab, .one)
+                try await eventually("node 1 holds") {
+                    try await lab.status(.one).local.state == .hold
+                }
+
+                let unsaid = try await lab.pairctl(.one, ["promote"])
+                try await lab.operate(
+                    .one,
+                    ["promote", "--force", "--confirm", "node-2", "--reason", "a new beginning"]
+                )
+
+                #expect(unsaid.status == 11, "\(unsaid.errors)")
+                try await eventually("node 2 has node 1's vault", within: .seconds(60)) {
+                    let status = try await lab.status(.one)
+                    return status.verdict == .degraded && status.tails.count == 1
+                        && status.reasons.count == 1
+                }
+                let values = try await lab.sql(.two, "SELECT value FROM counter;")
+                #expect(values.lines == ["-1"], "\(values.errors)")
+            }
+        }
+
+        @Test func `under a secondary that runs is taken anew`() async throws {
+            try await self.pair { lab in
+                try self.removeVault(lab, .two)
+
+                try await eventually("node 2 takes a copy again", within: .seconds(30)) {
+                    lab.seedCount(.two) == 2
+                }
+                try await lab.protected()
+                try await lab.expectEqual(atLeast: 200)
+                let log = try String(contentsOfFile: lab.folder.log(.two), encoding: .utf8)
+                #expect(log.contains("vault.replaced"))
+            }
+        }
+
+        @Test func `leaves a secondary unfit to take over`() async throws {
+            try await self.pair { lab in
+                try await lab.kill(.one)
+                try self.removeVault(lab, .two)
+                try await eventually("node 2 has noticed", within: .seconds(30)) {
+                    let status = try await lab.status(.two)
+                    return status.failover.conditions.contains {
+                        $0.name == "not seeding" && !$0.met
+                    }
+                }
+                let refused = try await lab.pairctl(
+                    .two,
+                    ["promote", "--force", "--confirm", "node-1", "--reason", "test"]
+                )
+
+                #expect(refused.status == 10, "\(refused.errors)")
+                try await lab.start(.one)
+                try await lab.protected()
+                try await lab.expectEqual(atLeast: 200)
+            }
+        }
+    }
+
+    @Suite("A transaction that an application has forgotten", .timeLimit(.minutes(3)))
+    struct Forgotten {
+        @Test(arguments: LabNode.allCases)
+        func `is named to whoever asks for a switchover`(node: LabNode) async throws {
+            try await LabPair.enabled { lab in
+                let application = try lab.application(.one)
+                try await LedgerWriter(application).run(rate: nil, until: 100)
+                try await lab.waitApplied(on: .one)
+                _ = try await application.run("BEGIN IMMEDIATE;")
+
+                let stopped = try await lab.pairctl(node, ["switchover", "--wait"])
+
+                #expect(stopped.status == 1)
+                #expect(
+                    stopped.errors.contains("process \(application.pid) held a write transaction"),
+                    "\(stopped.errors)"
+                )
+                let status = try await lab.status(node)
+                #expect(
+                    status.reasons.contains { $0.contains("process \(application.pid)") },
+                    "\(status.reasons)"
+                )
+            }
+        }
+
+        @Test(arguments: LabNode.allCases)
+        func `does not keep disable-ha from ending an enable-ha`(node: LabNode) async throws {
+            try await LabPair.enabled { lab in
+                let application = try lab.application(.one)
+                try await LedgerWriter(application).run(rate: nil, until: 100)
+                try await lab.operate(.one, ["disable-ha", "--wait", "--timeout", "30s"])
+                _ = try await application.run("BEGIN IMMEDIATE;")
+                // Node 1 serves: it goes on until node 2 is in sync, and hands over then.
+                let started = try await lab.pairctl(.two, ["enable-ha"])
+                #expect(started.status == 0, "\(started.errors)")
+                try await eventually("the handing over is held up", within: .seconds(30)) {
+                    try await lab.status(.one).reasons.contains {
+                        $0.contains("process \(application.pid)") && $0.contains("disable-ha")
+                    }
+                }
+
+                try await lab.operate(node, ["disable-ha", "--wait", "--timeout", "30s"])
+
+                #expect(try await lab.status(.one).local.role == .standalone)
+                #expect(try await lab.status(.two).local.state == .parked)
+                let ended = try await application.run("COMMIT;")
+                #expect(ended.errors.isEmpty, "\(ended.errors)")
+                try await LedgerWriter(application, from: 101).run(rate: nil, until: 110)
+            }
+        }
+    }
+
+    @Suite("A primary that comes back with the right to itself", .timeLimit(.minutes(3)))
+    struct Returning {
+        @Test func `does not serve beside a peer that a person has promoted`() async throws {
+            try await LabPair.enabled { lab in
+                let application = try lab.application(.one)
+                try await LedgerWriter(application).run(rate: nil, until: 100)
+                try await lab.waitApplied(on: .one)
+                try await lab.operate(.one, ["suspend", "--for", "10m"])
+                try await lab.kill(.one)
+                // With no daemon the gate stays as it is, and the application writes on.
+                try await LedgerWriter(application, from: 101).run(rate: nil, until: 103)
+                await application.close()
+                try await eventually("node 2 misses node 1", within: .seconds(30)) {
+                    try await lab.status(.two).local.state == .suspect
+                }
+                try await lab.operate(
+                    .two,
+                    ["promote", "--force", "--confirm", "node-1", "--reason", "test"]
+                )
+                try await LedgerWriter(try lab.application(.two), from: 101).run(
+                    rate: nil,
+                    until: 101
+                )
+
+                try await lab.start(.one)
+
+                try await eventually("node 1 follows", within: .seconds(60)) {
+                    let status = try await lab.status(.one)
+                    return status.local.role == .secondary && status.local.state == .streaming
+                }
+                let two = try await lab.status(.two)
+                #expect(two.local.role == .primary && two.local.gate == .open)
+                #expect(two.tails.map(\.node) == ["node-1"], "\(two.tails)")
+                let history = try await lab.operate(.one, ["history"])
+                #expect(history.output.contains("forced"), "\(history.output)")
+                let log = try String(contentsOfFile: lab.folder.log(.one), encoding: .utf8)
+                let afterReturn = log.components(separatedBy: "daemon.start").last ?? ""
+                #expect(!afterReturn.contains("gate.opened"), "node 1 has opened its gate")
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+import PairCore
+import Testing
+
+/// Operations that are held up, and how operators get out of them.
+@Suite("Failover: an operation that is held up")
+struct FailoverWithdrawalTests {
+    /// Node 0 serves alone, and node 1, on which enable-ha was typed, is in sync; but an application
+    /// keeps node 0's gate from closing.
+    private func heldUp() -> FailoverPair {
+        var pair = FailoverPair.protected()
+        pair.ask(0, .disableHA(isForced: false), 10)
+        pair.deliver()
+        pair.tick(3)
+        pair.isClosingSlowly = true
+        pair.ask(1, .enableHA(discardingPeerVault: false), 11)
+        pair.deliver()
+        for _ in 0..<300 where pair.nodes[0].gate != .closing { pair.tick(1) }
+        return pair
+    }
+
+    private func replies(_ pair: FailoverPair, to number: UInt64) -> [Failover.Reply] {
+        pair.log.compactMap { entry in
+            guard case .reply(FailoverPair.operation(number), let reply) = entry.effect else {
+                return nil
+            }
+            return reply
+        }
+    }
+
+    @Test(arguments: [0, 1])
+    func `is ended by disable-ha on either node`(node: Int) {
+        var pair = self.heldUp()
+        #expect(pair.nodes[0].gate == .closing)
+
+        pair.ask(node, .disableHA(isForced: false), 12)
+        pair.deliver()
+        pair.tick(5)
+
+        #expect(pair.nodes[0].record.role == .standalone && pair.nodes[0].gate == .open)
+        #expect(pair.nodes[1].record.role == .none)
+        #expect(self.replies(pair, to: 11) == [.started, .aborted])
+        #expect(self.replies(pair, to: 12) == [.started, .done])
+    }
+
+    @Test func `lets applications write between two tries`() {
+        var pair = self.heldUp()
+        let mark = pair.log.count
+
+        pair.tick(60)
+
+        let tries = pair.effects(of: 0, since: mark).count { $0 == .closeGate }
+        #expect((1...6).contains(tries), "\(tries) tries in a minute")
+        pair.isClosingSlowly = false
+        pair.tick(30)
+        #expect(pair.nodes[1].record.role == .primary && pair.nodes[1].gate == .open)
+    }
+
+    @Test func `is joined by the same verb`() {
+        var pair = self.heldUp()
+
+        pair.ask(1, .enableHA(discardingPeerVault: false), 12)
+        pair.deliver()
+        pair.tick(60)
+        let early = self.replies(pair, to: 12)
+        pair.isClosingSlowly = false
+        pair.tick(60)
+
+        #expect(early == [.started])
+        #expect(pair.nodes[1].record.role == .primary)
+        #expect(self.replies(pair, to: 12) == [.started, .done])
+    }
+
+    @Test func `is withdrawn by enable-ha when it switches HA off and the peer is away`() {
+        var pair = FailoverPair.protected()
+        pair.isCut = true
+        pair.ask(0, .disableHA(isForced: false), 10)
+        pair.tick(60)
+        let waiting = self.replies(pair, to: 10)
+
+        pair.tick(60)
+        pair.isCut = false
+        pair.tick(1, only: [0])
+        pair.inFlight = []
+        pair.ask(0, .enableHA(discardingPeerVault: false), 11)
+        pair.tick(5)
+
+        #expect(waiting == [.started])
+        #expect(self.replies(pair, to: 10) == [.started, .aborted])
+        #expect(pair.nodes[0].record.role == .primary && pair.disks[0].operation == nil)
+        #expect(pair.nodes[1].record.role == .secondary)
+    }
+
+    @Test func `ends with the primary's role`() {
+        var pair = FailoverPair.protected()
+        pair.isCut = true
+        pair.ask(0, .disableHA(isForced: false), 10)
+        pair.tick(900)
+        pair.tell(
+            1,
+            .positionChanged(Position(epoch: Epoch(rawValue: 3), txid: TXID(9), digest: .empty))
+        )
+
+        pair.isCut = false
+        pair.tick(10)
+
+        #expect(pair.nodes[0].record.role == .secondary)
+        #expect(self.replies(pair, to: 10) == [.started, .aborted])
+    }
+
+    @Test func `says what has held it up`() {
+        var pair = FailoverPair.protected()
+        pair.isClosingSlowly = true
+        pair.ask(1, .switchover, 10)
+        pair.deliver()
+        pair.tick(10)
+
+        #expect(pair.effects(of: 0).contains(.report(.switchoverAborted(.gateHeld))))
+        #expect(self.replies(pair, to: 10) == [.started, .aborted])
+        #expect(pair.nodes[0].gate == .open)
+    }
+}
+
+/// A primary with the right to itself, whose peer a person has promoted behind its back.
+@Suite("Failover: a restart with the right to itself")
+struct FailoverSoloRestartTests {
+    private func suspended() -> FailoverPair {
+        var pair = FailoverPair.protected()
+        pair.ask(1, .suspend(for: .seconds(36_000)), 10)
+        pair.deliver()
+        pair.tick(3)
+        return pair
+    }
+
+    @Test func `opens when the peer has been heard to follow`() {
+        var pair = self.suspended()
+
+        pair.start(0)
+        let early = pair.nodes[0].gate
+        pair.deliver()
+
+        #expect(pair.disks[0].right == .solo)
+        #expect((early, pair.nodes[0].gate) == (.closed, .open))
+    }
+
+    @Test func `opens after a moment when nobody is heard`() {
+        var pair = self.suspended()
+        pair.isCut = true
+
+        pair.start(0)
+        pair.tick(4, only: [0])
+        let early = pair.nodes[0].gate
+        pair.tick(2, only: [0])
+
+        #expect((early, pair.nodes[0].gate) == (.closed, .open))
+    }
+
+    @Test func `does not open against a peer that a person has promoted`() {
+        var pair = self.suspended()
+        let fork = Position(epoch: pair.disks[0].epoch, txid: TXID(10), digest: .empty)
+        for node in [0, 1] { pair.tell(node, .positionChanged(fork)) }
+        pair.isCut = true
+        pair.ask(1, .promote(isForced: true), 11)
+        pair.tick(3, only: [1])
+        func commit(_ node: Int, _ pair: inout FailoverPair) {
+            let here = Position(epoch: pair.disks[node].epoch, txid: TXID(11), digest: .empty)
+            pair.tell(node, .positionChanged(here))
+        }
+        commit(1, &pair)
+
+        let mark = pair.log.count
+        pair.start(0)
+        // What an application has committed while no daemon ran.
+        pair.tell(0, .continuityLost(after: fork, isReplaced: false))
+        commit(0, &pair)
+        pair.isCut = false
+        pair.tick(10)
+
+        #expect(pair.nodes[1].record.role == .primary && pair.nodes[1].gate == .open)
+        #expect(pair.nodes[0].record.role == .secondary)
+        let opened = pair.effects(of: 0, since: mark).contains {
+            if case .openGate = $0 { true } else { false }
+        }
+        #expect(!opened)
+    }
+}
