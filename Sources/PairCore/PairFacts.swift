@@ -25,6 +25,8 @@ package struct PairFacts: Hashable, Sendable {
     package var isDistrusted: Bool
     /// The vault that this node served is gone, or another lies in its place.
     package var vaultLoss: Reservation?
+    /// Of a primary: its peer is armed, and promotes itself when it hears nothing for the timeout.
+    package var mayPromotePeer: Bool
 
     /// One thing that a protected pair does not have, with its cure.
     package struct Reservation: Hashable, Sendable {
@@ -62,7 +64,8 @@ package struct PairFacts: Hashable, Sendable {
         notes: [String] = [],
         lastVerifyFailed: Bool,
         isDistrusted: Bool = false,
-        vaultLoss: Reservation? = nil
+        vaultLoss: Reservation? = nil,
+        mayPromotePeer: Bool = false
     ) {
         self.role = role
         self.state = state
@@ -79,6 +82,7 @@ package struct PairFacts: Hashable, Sendable {
         self.lastVerifyFailed = lastVerifyFailed
         self.isDistrusted = isDistrusted
         self.vaultLoss = vaultLoss
+        self.mayPromotePeer = mayPromotePeer
     }
 
     /// A verdict needs its reasons and what to type next.
@@ -199,11 +203,23 @@ package struct PairFacts: Hashable, Sendable {
         guard self.state == .streaming else {
             return Judgement(
                 .unprotected,
-                ["\(self.peer) is not connected\(self.silenceText)"],
+                ["\(self.peer) is not connected\(self.silenceText)"] + self.outlook,
                 next: self.askPeer
             )
         }
         return self.copies(of: self.peer)
+    }
+
+    /// What a peer does that this node does not hear, and that does not hear this node.
+    private var outlook: [String] {
+        guard self.mayPromotePeer, let silence else { return [] }
+        let timeout = StatusText.time(self.timeout.inSeconds)
+        return silence < self.timeout
+            ? ["\(self.peer) promotes itself when it has heard nothing for \(timeout)"]
+            : [
+                "\(self.peer) may have promoted itself, as it does after \(timeout): of two primaries "
+                    + "that meet again one gives in, and its commits end in an archive"
+            ]
     }
 
     private var askPeer: String { "on \(self.peer): systemctl status paird" }

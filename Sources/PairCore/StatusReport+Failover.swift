@@ -204,7 +204,11 @@ extension StatusReport {
             var text = self.cause.rawValue
             text += self.by.map { " by \($0)" } ?? " to \(self.to)"
             if let paused = self.pausedSeconds {
-                text += ", writes paused \(StatusText.time(paused))"
+                let time = StatusText.time(paused)
+                // Whether the former primary served on meanwhile is not known.
+                text +=
+                    self.cause == .failover
+                    ? ", \(time) after the last heartbeat" : ", writes paused \(time)"
             }
             if let lost = self.lostTransactions, lost > 0 {
                 text += ", \(StatusText.counted(lost, "transaction")) archived"

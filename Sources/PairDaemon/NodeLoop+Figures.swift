@@ -177,7 +177,7 @@ extension NodeLoop {
     /// The same, as this node or its peer knows it.
     var calledOffReason: String? {
         if let own = self.ownCalledOffReason { return own }
-        guard self.controlLink != nil else { return nil }
+        guard self.isPeerHeard else { return nil }
         return self.presence?.reasons.first { $0.hasPrefix(Self.calledOffMark) }
     }
 

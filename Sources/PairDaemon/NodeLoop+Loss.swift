@@ -85,7 +85,7 @@ extension NodeLoop {
     var vaultLoss: PairFacts.Reservation? {
         let (path, peer) = (self.shell.configuration.vaultPath, self.peerName)
         guard let failover = self.failover else { return nil }
-        if self.record.role == .secondary, failover.peerHasLostVault, self.controlLink != nil {
+        if self.record.role == .secondary, failover.peerHasLostVault, self.isPeerHeard {
             return .init(
                 "\(peer), the primary, has lost its vault; what may be the last copy is here",
                 next: "pairctl promote, if the vault cannot be brought back on \(peer)"

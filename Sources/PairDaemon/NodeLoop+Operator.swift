@@ -321,9 +321,11 @@ extension NodeLoop {
         let began = shell.now
         let (primary, secondary) = (self.localName, self.peerName)
         let term = shell.figures.term
+        let lineage = self.record.lineage
         self.beside {
             do throws(VaultError) {
-                let position = try shell.vault.captureNow(timeout: .seconds(10))
+                let captured = try shell.vault.captureNow(timeout: .seconds(10))
+                let position = lineage.normalized(captured)
                 shell.figures.wait(for: position.txid, level, in: term) { isReached in
                     guard isReached else {
                         return call.finish(.failed, "\(primary) is no longer primary")

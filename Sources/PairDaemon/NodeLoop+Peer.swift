@@ -66,6 +66,15 @@ extension NodeLoop {
         self.controlLink?.send(type: message.kind.rawValue, payload: message.payload)
     }
 
+    /// The peer is connected, and has said something not long ago: what it said may be told as present.
+    var isPeerHeard: Bool {
+        guard self.controlLink != nil, let lastHeard = self.shell.figures.values.lastHeard else {
+            return false
+        }
+        // It says what it is every second.
+        return self.shell.now - lastHeard <= max(.seconds(3), self.shell.timers.connectionLoss)
+    }
+
     func markHeard() {
         let now = self.shell.now
         self.shell.figures.update { $0.lastHeard = now }

@@ -29,12 +29,13 @@ extension NodeLoop {
             notes: self.policyNotes,
             lastVerifyFailed: (self.lastVerification?.differences ?? 0) > 0,
             isDistrusted: self.isDistrusted,
-            vaultLoss: self.vaultLoss
+            vaultLoss: self.vaultLoss,
+            mayPromotePeer: record.role == .primary && record.right == .leased
         )
     }
 
     private var peerGate: GateState? {
-        guard self.controlLink != nil else { return nil }
+        guard self.isPeerHeard else { return nil }
         return self.failover?.link.peer.map { $0.gateIsOpen ? .open : .closed }
             ?? self.presence?.gate
     }
@@ -148,11 +149,12 @@ extension NodeLoop {
         let isEqual: Bool
         switch self.record.role {
         case .primary:
-            guard self.logLink != nil, let applied = values.progress?.applied else { return }
+            guard self.logLink != nil, self.isPeerHeard, let applied = values.progress?.applied
+            else { return }
             isEqual = self.shell.vault.log.position(at: applied.txid)?.digest == applied.digest
             if !isEqual { self.equalAt = nil }
         case .secondary:
-            guard self.logLink != nil, self.log.isStreaming,
+            guard self.logLink != nil, self.log.isStreaming, self.isPeerHeard,
                 let primary = values.primaryPosition
             else { return }
             let applied = self.shell.vault.applied
@@ -286,7 +288,7 @@ extension NodeLoop {
     private func peerNode(_ now: Instant, _ values: LiveFigures.Values) -> StatusReport.Peer? {
         guard let peer = self.record.peer else { return nil }
         // What a silent peer was is no news of what it is.
-        let presence = self.controlLink == nil ? nil : self.presence
+        let presence = self.isPeerHeard ? self.presence : nil
         return StatusReport.Peer(
             node: StatusReport.Node(
                 name: peer.name,

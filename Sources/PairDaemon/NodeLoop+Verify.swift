@@ -92,6 +92,7 @@ extension NodeLoop {
         let different = verification.full ? self.differences(own, verification.peerHashes) : []
         let peerDigest = verification.full ? peer.scanned : peer.position.digest
         let isSound = peer.integrity == nil || peer.integrity == "ok"
+        let position = self.normalized(peer.position)
         let isEqual = different.isEmpty && peerDigest == own.digest && isSound
         let at = WallTime(secondsSince1970: WallClock.seconds)
         self.shell.view.show(verifiedAt: WallClock.seconds)
@@ -108,14 +109,14 @@ extension NodeLoop {
             full: verification.full,
             primary: self.localName,
             secondary: self.peerName,
-            position: peer.position,
+            position: position,
             equal: isEqual,
             comparedPages: UInt64(own.pageCount),
             differentPages: Array(different.prefix(1000)),
             integrityCheck: peer.integrity
         )
         if isEqual {
-            self.shell.log.emit(.vaultVerified, "", ["at": "\(peer.position)"])
+            self.shell.log.emit(.vaultVerified, "", ["at": "\(position)"])
             verification.call.finish(.done, "", report)
         } else {
             self.shell.metrics.count(.verifyFailures)
@@ -123,11 +124,11 @@ extension NodeLoop {
                 .vaultVerifyFailed,
                 level: .error,
                 peer.integrity ?? "",
-                ["at": "\(peer.position)", "pages": "\(different.count)"]
+                ["at": "\(position)", "pages": "\(different.count)"]
             )
             verification.call.finish(
                 .failed,
-                "the copies differ at \(peer.position): \(different.count) pages; "
+                "the copies differ at \(position): \(different.count) pages; "
                     + "integrity_check on \(self.peerName): \(peer.integrity ?? "not run")",
                 report
             )

@@ -24,7 +24,7 @@ extension EndToEnd {
                 #expect(changes.contains { $0.cause == .resolution && $0.owner == "node-2" })
             }
             let told = try await lab.operate(.two, ["history"]).output
-            #expect(told.contains("failover to node-2, writes paused"), "\(told)")
+            #expect(told.contains("failover to node-2, "), "\(told)")
         }
 
         @Test func `can be read with the stock shell, and cleared by hand on both nodes`()

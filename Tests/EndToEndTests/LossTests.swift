@@ -251,6 +251,57 @@ extension EndToEnd {
         }
     }
 
+    @Suite("What a status says", .timeLimit(.minutes(3)))
+    struct Truth {
+        @Test func `names one state of the vault alike everywhere`() async throws {
+            try await LabPair.enabled { lab in
+                let application = try lab.application(.one)
+                try await LedgerWriter(application).run(rate: nil, until: 10)
+                try await lab.operate(.one, ["disable-ha", "--wait", "--timeout", "30s"])
+                try await LedgerWriter(application, from: 11).run(rate: nil, until: 12)
+                try await lab.enableHA(on: .two)
+
+                var names: Set<String> = []
+                for node in LabNode.allCases {
+                    let status = try await lab.status(node)
+                    names.insert("\(status.local.position.map { "\($0)" } ?? "-")")
+                    names.insert("\(status.peer?.node.position.map { "\($0)" } ?? "-")")
+                    let verified = try await lab.operate(node, ["verify"])
+                    names.insert(
+                        verified.output.components(separatedBy: " at ").last?
+                            .components(separatedBy: ",").first ?? ""
+                    )
+                    let waited = try await lab.operate(node, ["wait", "--durable"])
+                    names.insert(waited.output.components(separatedBy: " ").first ?? "")
+                }
+
+                #expect(names.count == 1, "\(names)")
+            }
+        }
+
+        @Test func `does not tell what a peer said before a cut as if it were so`() async throws {
+            let options = LabOptions(heartbeat: .milliseconds(500), timeout: .seconds(4))
+            try await LabPair.enabled(options) { lab in
+                try lab.cut()
+                try await eventually("node 2 has promoted itself", within: .seconds(30)) {
+                    try await lab.status(.two).local.gate == .open
+                }
+                let cutAt = try await lab.status(.one).generatedAt
+
+                let status = try await lab.status(.one)
+
+                #expect(status.verdict == .unprotected)
+                #expect(status.peer?.node.role == nil && status.peer?.node.position == nil)
+                #expect(
+                    status.reasons.contains { $0.contains("may have promoted itself") },
+                    "\(status.reasons)"
+                )
+                let equal = try #require(status.replication.digestEqualAt)
+                #expect(equal < cutAt)
+            }
+        }
+    }
+
     @Suite("A primary that comes back with the right to itself", .timeLimit(.minutes(3)))
     struct Returning {
         @Test func `does not serve beside a peer that a person has promoted`() async throws {
