@@ -3,6 +3,9 @@ extension Failover {
     // MARK: On
 
     mutating func askToEnable(_ request: Request) -> Reply {
+        if self.record.role == .primary, self.record.operation?.verb == .disableHA {
+            return self.takeBackDisabling(request)
+        }
         guard self.peerIsReachable, let peer = self.link.peer else {
             return .refused(.peerUnreachable)
         }
@@ -11,12 +14,9 @@ extension Failover {
         case (.primary, _):
             if self.isVaultLost { return .refused(.vaultLost) }
             if let other = self.record.operation, other.verb != .enableHA {
-                guard other.verb == .disableHA else { return .refused(.busy(other.id)) }
-                // Taken back; what the peer has given up for it, it is asked to take up again.
-                self.endAwaited(.aborted) { if case .disableHA = $0.verb { true } else { false } }
-            } else if self.record.right == .leased {
-                return .nothingToDo
+                return .refused(.busy(other.id))
             }
+            if self.record.right == .leased { return .nothingToDo }
             self.persist { $0.operation = joining }
             self.state(asProbe: true)
         case (.standalone, _) where self.isVaultMissing: return .refused(.vaultLost)
@@ -50,6 +50,15 @@ extension Failover {
             (.secondary, .standalone):
             return .refused(.wrongRole(peer.role))
         }
+        return .started
+    }
+
+    /// The peer need not be there: what it has given up already it is asked to take up again.
+    private mutating func takeBackDisabling(_ request: Request) -> Reply {
+        let joining = self.operation(request, .enableHA, step: EnablingStep.joining)
+        self.endAwaited(.aborted) { if case .disableHA = $0.verb { true } else { false } }
+        self.persist { $0.operation = joining }
+        self.state(asProbe: true)
         return .started
     }
 

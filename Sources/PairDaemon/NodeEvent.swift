@@ -29,7 +29,7 @@ enum NodeEvent: Sendable {
     case sink(LogEndID, LogSink.Report)
     case vaultChecked(Failover.VaultCheck)
     /// The files of the copy are no longer at their path.
-    case copyMissed(VaultError)
+    case copyMissed
     case reachProbed(answered: Bool)
     case tailSealed(Result<NodeRecord.Tail, ArchiveError>)
     /// The other side hears nothing before `done` is called.

@@ -77,6 +77,7 @@ extension NodeLoop {
     /// Reads anew which archives are on this node's disk.
     func refreshTails() {
         do {
+            self.keptLogs = self.shell.vault.keptLogs
             self.tails = try self.shell.archives.list()
             self.shell.view.show(tailCount: self.tails.count)
             self.noteLosses()

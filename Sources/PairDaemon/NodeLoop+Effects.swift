@@ -33,6 +33,7 @@ extension NodeLoop {
         switch effect {
         case .persist(let record):
             let old = self.shell.keeper.current
+            try self.keepLog(of: old, becoming: record.role)
             try self.shell.keeper.store(record)
             self.noteChanges(since: old)
             self.stopWaitingForVault(as: record.role)
@@ -104,7 +105,12 @@ extension NodeLoop {
 
     func hear(_ message: PeerMessage) {
         self.markHeard()
-        if case .heartbeat(let heartbeat) = message { self.noteHeard(heartbeat) }
+        switch message {
+        case .heartbeat(let heartbeat): self.noteHeard(heartbeat)
+        case .statement(let statement):
+            // What is about to be handed over to must still be there at this moment.
+            if statement.operation?.verb == .switchover { self.lookForCopy() }
+        }
         self.tell(.received(message, fresh: .random))
         self.askThoseUnheard()
     }

@@ -81,6 +81,37 @@ extension NodeLoop {
         }
     }
 
+    /// What this node had committed with a vault that is gone, and the peer has not, is still in its log:
+    /// it is kept before the log begins anew.
+    func keepLog(of old: NodeRecord, becoming role: Role) throws {
+        guard role == .secondary, old.role == .primary || old.role == .standalone,
+            self.failover?.isVaultMissing == true, let peer = self.failover?.link.peer,
+            let newest = self.shell.vault.log.newest
+        else { return }
+        let fork = old.lineage.fork(from: peer.lineage) ?? peer.position
+        guard newest.txid > fork.txid else { return }
+        let folder = try self.shell.vault.keepLog()
+        let count = newest.txid.distance(from: fork.txid)
+        self.shell.log.emit(
+            .divergenceArchived,
+            level: .critical,
+            "\(StatusText.counted(count, "transaction")) of the vault that is gone had not reached "
+                + "\(self.peerName); their pages are kept in \(folder)",
+            ["after": "\(fork)", "through": "\(newest)"]
+        )
+        self.keptLogs = self.shell.vault.keptLogs
+    }
+
+    /// The logs of lost vaults that nobody has removed.
+    var keptLogReservations: [PairFacts.Reservation] {
+        self.keptLogs.map { folder in
+            .init(
+                "commits of a lost vault that no copy holds are kept, as pages, in \(folder)",
+                next: "rm -r \(folder), when they are of no more use"
+            )
+        }
+    }
+
     /// What an operator can do about a vault that this node should serve and does not have.
     var vaultLoss: PairFacts.Reservation? {
         let (path, peer) = (self.shell.configuration.vaultPath, self.peerName)
@@ -146,16 +177,16 @@ extension NodeLoop {
             do throws(VaultError) {
                 try shell.vault.checkFiles()
             } catch {
-                shell.post(.copyMissed(error))
+                shell.post(.copyMissed)
             }
         }
     }
 
-    /// The copy is not there any more: the primary has all that was in it, so it is taken anew.
-    func takeMissed(_ trouble: VaultError) {
+    /// Notices when the copy is not there any more: the primary has all that was in it, so it is taken
+    /// anew.
+    func lookForCopy() {
         guard self.hasStandingCopy else { return }
         do throws(VaultError) {
-            // It may have been put in place since.
             return try self.shell.vault.checkFiles()
         } catch {
             self.shell.log.emit(

@@ -190,16 +190,35 @@ extension NodeLoop {
         self.calls = self.calls.filter { !$0.value.isOutOfTime(at: now) }
         self.waitingForProtection.removeAll { $0.isOutOfTime(at: now) }
         for call in late {
+            let waysOut = self.isPeerHeard ? "" : self.waysOut(of: call)
             call.finish(
                 .timedOut,
                 "not finished in this time; it may still finish; now: \(self.standingText); "
-                    + "type: pairctl status --watch"
+                    + "type: pairctl status --watch\(waysOut)"
             )
         }
     }
 
+    /// Says once to those whose verb waits for the peer that it is away, and what they can do.
+    private func tellThoseWhoWaitForPeer() {
+        guard !self.isPeerHeard else { return self.toldAway = [] }
+        for (id, call) in self.calls where self.toldAway.insert(id).inserted {
+            call.tell("\(self.peerName) cannot be reached; waiting\(self.waysOut(of: call))")
+        }
+    }
+
+    /// What else can be typed while a verb waits for the peer.
+    private func waysOut(of call: OperatorCall) -> String {
+        guard case .disableHA = call.request.command, self.record.role == .primary else {
+            return ""
+        }
+        return "; to take it back: pairctl enable-ha; if \(self.peerName) is known to be down: "
+            + "pairctl disable-ha --force --confirm \(self.peerName)"
+    }
+
     func answerThoseWhoWait() {
         self.answerThoseOutOfTime()
+        self.tellThoseWhoWaitForPeer()
         guard !self.waitingForProtection.isEmpty else { return }
         if self.isWhole {
             let verdict = self.judgement.verdict.rawValue

@@ -77,6 +77,7 @@ extension NodeLoop {
     /// The archives that nobody has disposed of: they wait for an operator, not for the pair.
     private var tailReservations: [PairFacts.Reservation] {
         self.tailReports.map { .init($0.story, next: "pairctl tail list") }
+            + self.keptLogReservations
     }
 
     /// What is odd about the timeout and the policy that are in force.

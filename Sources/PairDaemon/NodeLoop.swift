@@ -34,6 +34,8 @@ final class NodeLoop {
     var isMarked = false
     /// The archives on this node's disk.
     var tails: [NodeRecord.Tail] = []
+    /// What is left of vaults that are gone.
+    var keptLogs: [String] = []
     var sealRetry: Instant?
     /// A demand on the gate waits for the vault to be attached.
     var isJoining = false
@@ -54,6 +56,8 @@ final class NodeLoop {
     /// Operators who wait for the end of what they asked for.
     var calls: [OperationID: OperatorCall] = [:]
     var waitingForProtection: [OperatorCall] = []
+    /// Those that have been told that the peer is away.
+    var toldAway: Set<OperationID> = []
     /// Requests that wait for the vault to be attached.
     var afterAttaching: [(Failover.Event, OperatorCall)] = []
     /// Operators whose verb waits for the peer's first words, and until when.
@@ -134,7 +138,8 @@ final class NodeLoop {
         case .source(let id, let report): self.take(report, from: id)
         case .sink(let id, let report): self.take(report, from: id)
         case .vaultChecked(let check): self.tell(.vaultChecked(check))
-        case .copyMissed(let trouble): self.takeMissed(trouble)
+        // It may have been put in place since, by this node itself.
+        case .copyMissed: self.lookForCopy()
         case .reachProbed(let answered): self.tell(.reachProbed(answered: answered))
         case .tailSealed(let result): self.takeSealed(result)
         case .paired(let result, let done): self.finishPairing(result, done: done)
@@ -271,6 +276,7 @@ final class NodeLoop {
     private func trimLog(_ now: Instant) {
         guard now - (self.trimmedAt ?? self.startedAt) >= .seconds(60) else { return }
         self.trimmedAt = now
+        self.keptLogs = self.shell.vault.keptLogs
         let shell = self.shell
         self.beside {
             do {

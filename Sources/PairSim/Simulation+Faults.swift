@@ -11,6 +11,7 @@ extension Simulation {
         case partition
         case oneWay
         case loss
+        case loseCopy
     }
 
     mutating func injectFault() {
@@ -39,7 +40,23 @@ extension Simulation {
             let loss = self.chance.pick([0, 2, 3, 10, 100] as [UInt64])
             self.lossOnceIn = loss
             self.note("network loses one packet in \(loss)")
+        case .loseCopy: self.loseCopy(of: bit)
         }
+    }
+
+    /// Somebody removes the vault under a secondary that follows; its primary has all of it.
+    private mutating func loseCopy(of bit: NodeBit) {
+        let index = self.node(bit)
+        guard self.nodes[index].isRunning,
+            case .secondary(let secondary) = self.nodes[index].daemon?.failover.state,
+            secondary.isFollowing
+        else { return }
+        self.note("node \(bit.rawValue): its copy is removed")
+        let removed = self.nodes[index].vault.replace(with: [])
+        self.observe(.destroyed(bit, removed))
+        self.nodes[index].followedEpoch = nil
+        self.nodes[index].work += 1
+        self.tell(bit, .vaultLost)
     }
 
     /// Seconds, about the timeout, or hours.

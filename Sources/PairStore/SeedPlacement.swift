@@ -76,9 +76,26 @@ enum SeedPlacement {
         let parent = DurableFile.folder(of: path)
         guard stat(parent, &vault) == 0 else { throw SystemFailure("stat", parent) }
         let beside = state.st_dev == vault.st_dev ? tails + "/" : path + "."
+        return try self.newFolder(beside, suffix: "-" + suffix)
+    }
+
+    /// A new folder under `tails`, named by the time.
+    static func keepingFolder(
+        in stateDirectory: String,
+        suffix: String
+    ) throws(SystemFailure) -> String {
+        try self.makeFolder(stateDirectory)
+        try self.makeFolder(stateDirectory + "/tails")
+        return try self.newFolder(stateDirectory + "/tails/", suffix: suffix)
+    }
+
+    private static func newFolder(
+        _ prefix: String,
+        suffix: String
+    ) throws(SystemFailure) -> String {
         var seconds = time(nil)
         while true {
-            let folder = beside + "\(seconds)-" + suffix
+            let folder = prefix + "\(seconds)" + suffix
             if mkdir(folder, 0o700) == 0 {
                 try DurableFile.syncFolder(of: folder)
                 return folder

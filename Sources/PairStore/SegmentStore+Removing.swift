@@ -35,6 +35,27 @@ extension SegmentStore {
         }
     }
 
+    /// Gives the files of the log second names in `folder`, which is there and empty: what they hold
+    /// outlives this log.
+    ///
+    /// Durable when it returns.
+    func keep(in folder: String) throws(SegmentStoreError) {
+        try self.exclusively { state throws(SegmentStoreError) in
+            do throws(SystemFailure) {
+                try self.sync(&state)
+                for path in state.files.map(\.path) + [self.directory + "/start"] {
+                    let name = path.split(separator: "/").last.map(String.init) ?? "log"
+                    guard link(path, folder + "/" + name) == 0 || errno == ENOENT else {
+                        throw SystemFailure("link", path)
+                    }
+                }
+                try DurableFile.syncFolder(of: folder + "/.")
+            } catch {
+                throw SegmentStoreError(error)
+            }
+        }
+    }
+
     /// Begins a new log that knows nothing of what was before `position`.
     ///
     /// Durable when it returns; a crash leaves the old log or the new, empty one.

@@ -44,6 +44,36 @@ extension Vault {
         return holder
     }
 
+    private static let keptLogSuffix = "-log"
+
+    /// Keeps what the log holds in a folder of its own, because the vault that it led to is gone.
+    ///
+    /// - Returns: the folder.
+    package func keepLog() throws(VaultError) -> String {
+        let folder: String
+        do throws(SystemFailure) {
+            folder = try SeedPlacement.keepingFolder(
+                in: self.configuration.stateDirectory,
+                suffix: Self.keptLogSuffix
+            )
+        } catch {
+            throw VaultError(error)
+        }
+        do throws(SegmentStoreError) {
+            try self.log.keep(in: folder)
+        } catch {
+            throw .log(error)
+        }
+        return folder
+    }
+
+    /// The folders that ``keepLog()`` has made and nobody has removed.
+    package var keptLogs: [String] {
+        let tails = self.configuration.stateDirectory + "/tails"
+        let names = (try? ArchiveFolder.names(in: tails)) ?? []
+        return names.filter { $0.hasSuffix(Self.keptLogSuffix) }.map { tails + "/" + $0 }
+    }
+
     /// Whether the vault in custody is still what lies at its path.
     ///
     /// - Throws: `.replaced` with the first path that names another file or none.

@@ -102,6 +102,39 @@ extension EndToEnd {
             }
         }
 
+        @Test func `leaves in the log what had not reached the peer, and that is kept`()
+            async throws
+        {
+            try await self.pair { lab in
+                try lab.cut()
+                let application = try lab.application(.one)
+                try await LedgerWriter(application, from: 201).run(rate: nil, until: 203)
+                try await eventually("the commits are captured") {
+                    try await lab.status(.one).replication.unprotectedTransactions == 3
+                }
+                try await lab.kill(.one)
+                await application.close()
+                try self.removeVault(lab, .one)
+                try lab.heal()
+                try await eventually("node 2 serves", within: .seconds(30)) {
+                    try await lab.status(.two).local.gate == .open
+                }
+                try await lab.start(.one)
+
+                try await eventually("node 1 follows", within: .seconds(60)) {
+                    try await lab.status(.one).local.state == .streaming
+                }
+                let status = try await lab.status(.one)
+                let reason = try #require(status.reasons.first { $0.contains("lost vault") })
+                let folder = try #require(reason.components(separatedBy: " ").last)
+                #expect(status.verdict == .degraded)
+                let kept = try FileManager.default.contentsOfDirectory(atPath: folder)
+                #expect(kept.contains("start") && kept.count >= 2, "\(kept)")
+                let log = try String(contentsOfFile: lab.folder.log(.one), encoding: .utf8)
+                #expect(log.contains("3 transactions of the vault that is gone"))
+            }
+        }
+
         @Test func `is served again when it is back`() async throws {
             try await self.pair { lab in
                 let folder = lab.folder.folder(.one)
@@ -176,6 +209,18 @@ extension EndToEnd {
             }
         }
 
+        @Test func `is not handed over to`() async throws {
+            try await self.pair { lab in
+                try self.removeVault(lab, .two)
+
+                let refused = try await lab.pairctl(.one, ["switchover", "--wait"])
+
+                #expect(refused.status != 0, "\(refused.errors)")
+                try await lab.protected()
+                try await lab.expectEqual(atLeast: 200)
+            }
+        }
+
         @Test func `leaves a secondary unfit to take over`() async throws {
             try await self.pair { lab in
                 try await lab.kill(.one)
@@ -247,6 +292,32 @@ extension EndToEnd {
                 let ended = try await application.run("COMMIT;")
                 #expect(ended.errors.isEmpty, "\(ended.errors)")
                 try await LedgerWriter(application, from: 101).run(rate: nil, until: 110)
+            }
+        }
+    }
+
+    @Suite("A verb whose peer is away", .timeLimit(.minutes(3)))
+    struct Away {
+        @Test func `says so, and can be taken back`() async throws {
+            // Long enough for the peer not to promote itself meanwhile.
+            let options = LabOptions(heartbeat: .seconds(1), timeout: .seconds(60))
+            try await LabPair.enabled(options) { lab in
+                try lab.cut()
+                let waiting = try await lab.pairctl(
+                    .one,
+                    ["disable-ha", "--wait", "--timeout", "6s"]
+                )
+                let taken = try await lab.pairctl(.one, ["enable-ha"])
+                let status = try await lab.status(.one)
+                try lab.heal()
+
+                #expect(waiting.status == 75)
+                #expect(waiting.errors.contains("node-2 cannot be reached; waiting"))
+                #expect(waiting.errors.contains("to take it back: pairctl enable-ha"))
+                #expect(taken.status == 0, "\(taken.errors)")
+                #expect(status.local.role == .primary && status.operation?.verb == "enable-ha")
+                try await lab.protected()
+                #expect(try await lab.status(.two).local.role == .secondary)
             }
         }
     }

@@ -90,6 +90,22 @@ struct FailoverWithdrawalTests {
         #expect(pair.nodes[1].record.role == .secondary)
     }
 
+    @Test func `is withdrawn by enable-ha even before the peer is back`() {
+        var pair = FailoverPair.protected()
+        pair.isCut = true
+        pair.ask(0, .disableHA(isForced: false), 10)
+        pair.tick(200)
+        pair.ask(0, .enableHA(discardingPeerVault: false), 11)
+        pair.tick(200)
+        pair.isCut = false
+        pair.tick(60)
+
+        #expect(self.replies(pair, to: 10) == [.started, .aborted])
+        #expect(self.replies(pair, to: 11) == [.started, .done])
+        #expect(pair.nodes[0].record.role == .primary && pair.disks[0].operation == nil)
+        #expect(pair.nodes[1].record.role == .secondary)
+    }
+
     @Test func `ends with the primary's role`() {
         var pair = FailoverPair.protected()
         pair.isCut = true
