@@ -13,7 +13,7 @@ extension NodeLoop {
         }
     }
 
-    // MARK: Of a node that serves
+    // MARK: Of a node that served
 
     /// Takes the place of a node without the vault that it had: the peer is heard, and operators too,
     /// while the vault is waited for.
@@ -120,6 +120,13 @@ extension NodeLoop {
             return .init(
                 "\(peer), the primary, has lost its vault; what may be the last copy is here",
                 next: "pairctl promote, if the vault cannot be brought back on \(peer)"
+            )
+        }
+        if self.record.role == .secondary, self.peerHasFailed {
+            return .init(
+                "\(peer), the primary, has failed and serves nothing",
+                next: "on \(peer): pairctl status; to take over here before the timeout: "
+                    + "pairctl promote"
             )
         }
         guard self.lacksVault, failover.gate != .open else { return nil }

@@ -22,6 +22,11 @@ extension NodeLoop {
                 return (.needsConfirmation, self.promotionWarning(missing: missing))
             }
             return nil
+        case .promote where self.record.role == .secondary && self.peerHasFailed:
+            guard case .promote(let parameters) = call.request.command, !parameters.force else {
+                return nil
+            }
+            return (.needsConfirmation, self.promotionWarning(missing: []))
         case .suspend(let parameters):
             let longest = FailoverTiming.longestSuspension
             guard parameters.seconds >= 1, parameters.seconds <= longest.inSeconds else {
@@ -42,7 +47,7 @@ extension NodeLoop {
         case .primary: self.shell.view.facts.gate == .open
         case .secondary:
             self.failover?.peerIsReachable == true && self.peerRole == .primary
-                && self.state == .streaming
+                && self.state == .streaming && !self.peerHasFailed
         case .standalone, .none: false
         }
     }
@@ -179,6 +184,12 @@ extension NodeLoop {
                     "\(lacks)\(peer) has lost its vault: what it had committed since the last contact "
                     + "(\(loss)) is not in this node's copy. If that vault cannot be brought back: "
                     + command
+            }
+            if self.peerHasFailed {
+                return
+                    "\(lacks)\(peer) has failed and serves nothing. What it had committed since the last "
+                    + "contact (\(loss)) would end in an archive, if its disk still has it. "
+                    + "\(self.untilSafe)To take over now: \(command)"
             }
             risk =
                 "\(peer) may still serve, and what it accepted since the last contact (\(loss)) "

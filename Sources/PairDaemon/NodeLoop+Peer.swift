@@ -75,6 +75,9 @@ extension NodeLoop {
         return self.shell.now - lastHeard <= max(.seconds(3), self.shell.timers.connectionLoss)
     }
 
+    /// The peer says that it is of no use before its next start.
+    var peerHasFailed: Bool { self.isPeerHeard && self.presence?.state == .failed }
+
     func markHeard() {
         let now = self.shell.now
         self.shell.figures.update { $0.lastHeard = now }

@@ -209,6 +209,33 @@ extension EndToEnd {
             }
         }
 
+        @Test func `makes a primary that runs fail, and its secondary say so`() async throws {
+            try await LabPair.enabled { lab in
+                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 200)
+                try await lab.waitApplied(on: .one)
+                try self.removeVault(lab, .one)
+                try await eventually("node 1 has failed") {
+                    try await lab.status(.one).local.state == .failed
+                }
+                try await eventually("node 2 knows") {
+                    try await lab.status(.two).verdict == .down
+                }
+                let status = try await lab.status(.two)
+                let unforced = try await lab.pairctl(.two, ["promote"])
+                try await lab.operate(
+                    .two,
+                    ["promote", "--force", "--confirm", "node-1", "--reason", "disk"]
+                )
+                try await lab.kill(.one)
+                try await self.makeAnother(lab, .one)
+                try await lab.start(.one)
+
+                #expect(status.reasons.first?.contains("has failed") == true)
+                #expect(unforced.status == 11 && unforced.errors.contains("has failed"))
+                try await self.expectTakenOver(lab, tails: 1)
+            }
+        }
+
         @Test func `is not handed over to`() async throws {
             try await self.pair { lab in
                 try self.removeVault(lab, .two)
