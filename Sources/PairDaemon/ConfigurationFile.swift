@@ -23,7 +23,8 @@ extension Configuration {
         package var description: String {
             switch self {
             case .unreadable(let path, let code):
-                "\(path): \(String(cString: strerror(code))); --config names another file"
+                "\(path): \(String(cString: strerror(code))); name the file that there is: paird run "
+                    + "--config FILE, or paird check-config FILE"
             case .looseMode(let path, let mode):
                 "\(path): mode 0\(String(mode, radix: 8)) lets others in; type: chmod 0640 \(path)"
             case .notText(let path): "\(path): not UTF-8 text"
@@ -33,9 +34,10 @@ extension Configuration {
 
     /// Reads and checks a configuration file, for use on this machine.
     ///
-    /// - Parameter checksMode: refuse a file that others may read or the group may write.
+    /// A file that others may read or the group may write is refused.
+    ///
     /// - Throws: `FileError`, or `ConfigurationRejection` with all that is wrong in it.
-    package init(path: String, isLab: Bool, checksMode: Bool) throws {
+    package init(path: String, isLab: Bool) throws {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError.unreadable(path: path, code: errno) }
         defer { close(descriptor) }
@@ -43,7 +45,7 @@ extension Configuration {
         guard fstat(descriptor, &status) == 0 else {
             throw FileError.unreadable(path: path, code: errno)
         }
-        guard !checksMode || status.st_mode & 0o027 == 0 else {
+        guard status.st_mode & 0o027 == 0 else {
             throw FileError.looseMode(path: path, mode: UInt32(status.st_mode & 0o777))
         }
         var bytes = [UInt8](repeating: 0, count: 1 << 20)

@@ -74,11 +74,7 @@ final class NodeShell: Sendable {
     /// A file with a mistake changes nothing.
     func reload() {
         do {
-            let read = try Configuration(
-                path: self.source.path,
-                isLab: self.source.isLab,
-                checksMode: true
-            )
+            let read = try Configuration(path: self.source.path, isLab: self.source.isLab)
             let old = self.configuration
             let taken = read.reloaded(over: old)
             self.running.withLock { $0 = taken }

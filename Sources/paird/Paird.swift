@@ -29,11 +29,7 @@ struct Run: AsyncParsableCommand {
     @OptionGroup var options: ConfigurationOptions
 
     func run() async throws {
-        let configuration = try load(
-            self.options.config,
-            isLab: self.options.lab,
-            checksMode: true
-        )
+        let configuration = try load(self.options.config, isLab: self.options.lab)
         do {
             try await Daemon(
                 configuration,
@@ -50,7 +46,7 @@ struct Run: AsyncParsableCommand {
 struct CheckConfiguration: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check-config",
-        abstract: "Check a configuration file; exit 0 or 78."
+        abstract: "Check a configuration file and its mode; exit 0 or 78."
     )
 
     @Argument(help: "The configuration file.")
@@ -59,13 +55,13 @@ struct CheckConfiguration: ParsableCommand {
     @Flag(name: .long, help: "Permit a lab: section.")
     var lab = false
 
-    func run() throws { _ = try load(self.file, isLab: self.lab, checksMode: false) }
+    func run() throws { _ = try load(self.file, isLab: self.lab) }
 }
 
 /// Reads a configuration, or ends the program as its users expect.
-private func load(_ file: String, isLab: Bool, checksMode: Bool) throws -> Configuration {
+private func load(_ file: String, isLab: Bool) throws -> Configuration {
     do {
-        return try Configuration(path: file, isLab: isLab, checksMode: checksMode)
+        return try Configuration(path: file, isLab: isLab)
     } catch {
         StandardError.write("\(error)\n")
         throw ExitCode(78)

@@ -243,6 +243,29 @@ extension EndToEnd {
             )
         }
 
+        @Test func `is refused by the check as by the daemon when others may read it`() async throws
+        {
+            let yaml = "vault: { path: /var/lib/vault/vault.db }\n"
+
+            for arguments in [["check-config", "FILE"], ["run", "--config", "FILE"]] {
+                let answer = try await self.paird(arguments, yaml, mode: 0o644)
+
+                #expect(answer.status == 78, "\(arguments): \(answer.errors)")
+                #expect(answer.errors.contains("mode 0644 lets others in; type: chmod 0640 /"))
+            }
+        }
+
+        @Test func `is named as each command names it, when it is not there`() async throws {
+            let answer = try await Command.run(
+                try Programs.ours("paird"),
+                ["check-config", "/nonexistent.yaml"],
+                within: .seconds(20)
+            )
+
+            #expect(answer.status == 78)
+            #expect(answer.errors.contains("paird check-config FILE"), "\(answer.errors)")
+        }
+
         @Test func `cannot have a lab's timers in a product`() async throws {
             let yaml =
                 "vault: { path: /var/lib/vault/vault.db }\nlab: { heartbeat: 1s, timeout: 10s }\n"
