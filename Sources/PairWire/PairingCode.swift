@@ -21,10 +21,10 @@ extension PairingCodeError: CustomStringConvertible {
 
 /// What proves that two operators, or one at two screens, mean each other's node: 120 random bits.
 ///
-/// Written as 24 symbols of Crockford's base 32 and a check symbol, in five groups of five. Reading
-/// it back does not mind case, spaces, dashes, the letter O for a zero, or I and L for a one. The
-/// check symbol (Crockford's, modulo 37) finds every wrong symbol and every exchange of two
-/// neighbours, so that a slip of the finger costs no try.
+/// Written as 24 symbols of Crockford's base 32 and a check symbol of the same 32, in five groups of
+/// five: letters and digits only, so that no shell takes any of them for more. Reading it back does
+/// not mind case, spaces, dashes, the letter O for a zero, or I and L for a one. The check symbol
+/// finds every wrong symbol and every exchange of two, so that a slip of the finger costs no try.
 package struct PairingCode: Sendable {
     /// The 15 bytes; whoever has them can enter the pair.
     package let bytes: [UInt8]
@@ -47,9 +47,6 @@ package struct PairingCode: Sendable {
         }
         guard values.count == 25 else { throw .wrongLength(symbols: values.count) }
         let check = values.removeLast()
-        if let index = values.firstIndex(where: { $0 >= 32 }) {
-            throw .unknownSymbol(CrockfordBase32.symbol(values[index]))
-        }
         guard check == CrockfordBase32.check(of: values) else { throw .wrongCheckSymbol }
         self.bytes = CrockfordBase32.bytes(of: values)
     }
@@ -78,11 +75,9 @@ package struct Fingerprint: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Crockford's base 32: no I, L, O or U among its digits; five more symbols only for checks.
+/// Crockford's base 32: no I, L, O or U among its digits.
 enum CrockfordBase32 {
-    private static let alphabet: [Character] = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ*~$=U")
-
-    static func symbol(_ value: Int) -> Character { self.alphabet[value] }
+    private static let alphabet: [Character] = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 
     static func value(of symbol: Character) -> Int? {
         switch symbol {
@@ -125,7 +120,16 @@ enum CrockfordBase32 {
         return bytes
     }
 
-    static func check(of values: [Int]) -> Int { values.reduce(0) { ($0 * 32 + $1) % 37 } }
+    /// A weighted sum over GF(32), at most 30 symbols long.
+    ///
+    /// Each symbol's weight is another power of `x`, so that neither another symbol in one place nor
+    /// two symbols that have changed places leave the sum as it was.
+    static func check(of values: [Int]) -> Int { values.reduce(0) { self.doubled($0 ^ $1) } }
+
+    /// The product with `x` modulo the primitive polynomial x⁵ + x² + 1.
+    private static func doubled(_ value: Int) -> Int {
+        value & 16 == 0 ? value << 1 : value << 1 ^ 0b100101
+    }
 
     static func grouped(_ values: [Int], separator: Character) -> String {
         var text = ""

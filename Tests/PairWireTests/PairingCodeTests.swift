@@ -11,6 +11,16 @@ struct PairingCodeTests {
         #expect(text.split(separator: "-").map(\.count) == [5, 5, 5, 5, 5])
     }
 
+    @Test func `has letters and digits only, which no shell takes for more`() {
+        for seed in 0..<64 {
+            let bytes = (0..<15).map { UInt8(truncatingIfNeeded: seed * 37 + $0 * seed) }
+            let text = PairingCode(bytes: bytes)?.text ?? ""
+
+            #expect(text.count == 29)
+            #expect(text.allSatisfy { "0123456789ABCDEFGHJKMNPQRSTVWXYZ-".contains($0) }, "\(text)")
+        }
+    }
+
     @Test func `is read back as it was printed`() throws {
         let code = try #require(self.code)
 
@@ -53,6 +63,7 @@ struct PairingCodeTests {
     @Test func `says what is wrong with a text`() {
         #expect(throws: PairingCodeError.wrongLength(symbols: 3)) { try PairingCode("ABC") }
         #expect(throws: PairingCodeError.unknownSymbol("!")) { try PairingCode("ABC!") }
+        #expect(throws: PairingCodeError.unknownSymbol("*")) { try PairingCode("ABC*") }
         #expect(throws: PairingCodeError.wrongLength(symbols: 0)) { try PairingCode("") }
     }
 
