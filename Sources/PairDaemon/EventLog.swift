@@ -28,7 +28,7 @@ package struct EventLog: Sendable {
         var metadata = self.context()
         for (key, value) in fields { metadata[key] = .string(Self.tamed(value)) }
         let event = EventList.Event(
-            at: WallTime(secondsSince1970: WallClock.seconds),
+            at: WallClock.now,
             event: name.rawValue,
             level: level.rawValue,
             message: Self.tamed(text),

@@ -168,7 +168,7 @@ extension NodeLoop {
         }
         if isEqual {
             self.equalAt = now
-            self.equalWall = WallTime(secondsSince1970: WallClock.seconds)
+            self.equalWall = WallClock.now
         }
     }
 
@@ -209,7 +209,7 @@ extension NodeLoop {
         let now = self.shell.now
         let lineage = self.changes(last: 5)
         return StatusReport(
-            generatedAt: WallTime(secondsSince1970: WallClock.seconds),
+            generatedAt: WallClock.now,
             verdict: judgement.verdict,
             reasons: judgement.reasons,
             next: judgement.next,

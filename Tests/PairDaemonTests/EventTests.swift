@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import PairCore
 import PairDaemon
 import PairWire
 import Synchronization
@@ -35,6 +36,18 @@ struct EventTests {
         let names = Set(EventName.allCases.map(\.rawValue))
 
         #expect(names == Self.contract.subtracting(Self.notYet).union(Self.added))
+    }
+
+    @Test func `are told to the millisecond`() throws {
+        let log = EventLog(logger: Logger(label: "paird") { _ in SwiftLogNoOpLogHandler() }) { [:] }
+        func milliseconds() -> Int64 { Int64(Date.now.timeIntervalSince1970 * 1000) }
+
+        let before = milliseconds()
+        log.emit(.daemonReady)
+        let after = milliseconds()
+
+        let at = try #require(log.recent.first?.at.millisecondsSince1970)
+        #expect(before - 1 <= at && at <= after + 1)
     }
 
     @Test func `are all emitted somewhere`() throws {
