@@ -137,7 +137,7 @@ package struct PairFacts: Hashable, Sendable {
         case .none: self.withoutRole
         case .standalone where self.peerGate == .open:
             Judgement(
-                .standalone,
+                .diverged,
                 ["\(self.peer) serves alone too: two vaults that go apart"],
                 next: "pairctl enable-ha, on the node whose vault is to stay"
             )

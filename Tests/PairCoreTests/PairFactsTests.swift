@@ -66,7 +66,7 @@ struct PairFactsTests {
             state: .serving,
             gate: .open,
             change: { $0.peerGate = .open },
-            verdict: .standalone,
+            verdict: .diverged,
             saying: "nyc-1 serves alone too: two vaults that go apart"
         ),
     ]
