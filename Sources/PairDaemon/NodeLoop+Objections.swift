@@ -255,7 +255,7 @@ extension NodeLoop {
                 "this node has no peer; type here: pairctl pair invite, and on the other "
                     + "node: pairctl pair join HOST:PORT"
             )
-        case .haIsOff: (.refused, "HA is off; switch it on first: pairctl enable-ha")
+        case .haIsOff: (.refused, self.offText)
         case .haIsOn: (.refused, "HA is on; switch it off first: pairctl disable-ha")
         case .peerUnreachable:
             (.refused, self.unreachableText(call))
@@ -293,6 +293,31 @@ extension NodeLoop {
         }
     }
 
+    /// What a node without HA can do instead, by what it is.
+    private var offText: String {
+        let (node, peer) = (self.localName, self.peerName)
+        switch self.record.role {
+        case .standalone:
+            return "HA is off, and \(node), this node, serves alone already; to make a pair of "
+                + "which it is the primary: pairctl enable-ha"
+        case .none where self.controlLink != nil && self.peerRole == .standalone:
+            return "HA is off: \(peer) serves alone; to have \(node), this node, catch up and take "
+                + "over: pairctl enable-ha"
+        case .none:
+            return "HA is off, and \(node), this node, serves nothing; to make it the primary: "
+                + "pairctl enable-ha; \(self.aloneText)"
+        case .primary, .secondary:
+            return "not possible while \(node), this node, is \(self.state.rawValue); "
+                + "type: pairctl status"
+        }
+    }
+
+    /// The way out for a node whose peer never comes back.
+    private var aloneText: String {
+        "if \(self.peerName) is lost, and \(self.localName) is to serve its own copy alone: "
+            + "pairctl init --standalone"
+    }
+
     private func unreachableText(_ call: OperatorCall) -> String {
         let peer = self.peerName
         switch call.request.command {
@@ -305,6 +330,16 @@ extension NodeLoop {
         case .disableHA:
             return "\(peer) cannot be reached; start paird there and try again; if it is known to "
                 + "be down: pairctl disable-ha --force --confirm \(peer)"
+        case .enableHA where self.record.role == .none:
+            return "\(peer) cannot be reached, and it may hold newer data; start paird there and "
+                + "try again; \(self.aloneText)"
+        case .enableHA:
+            return "\(peer) cannot be reached; \(self.localName) serves alone meanwhile; start "
+                + "paird there and try again; if it is lost: pairctl pair remove, then "
+                + "pairctl pair invite"
+        case .switchover where self.record.role == .secondary:
+            return "\(peer) cannot be reached, and it is the primary: start paird there and try "
+                + "again; if it is lost: pairctl promote"
         default:
             return "\(peer) cannot be reached, and it may hold newer data; start paird there and "
                 + "try again"
