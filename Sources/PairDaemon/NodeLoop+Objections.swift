@@ -1,4 +1,5 @@
 import PairCore
+import PairStore
 import PairWire
 
 // Why a verb is not carried out, or not yet, and what it would do: in the operator's words.
@@ -49,6 +50,30 @@ extension NodeLoop {
             self.failover?.peerIsReachable == true && self.peerRole == .primary
                 && self.state == .streaming && !self.peerHasFailed
         case .standalone, .none: false
+        }
+    }
+
+    /// Why the vault here cannot be served as the verb demands, where no waiting cures it.
+    func vaultRefusal(for call: OperatorCall) -> String? {
+        let path = self.shell.configuration.vaultPath
+        let then: String
+        if case .enableHA = call.request.command {
+            then = "pairctl enable-ha"
+        } else {
+            then = "pairctl init --standalone"
+        }
+        let obstacle = Vault.obstacle(path: path)
+        switch obstacle {
+        case .missing, .empty:
+            if case .enableHA = call.request.command, case .withTables = self.presence?.content {
+                // The peer has one: the operator is sent there.
+                return nil
+            }
+            return "there is no vault at \(path); the application creates it, in WAL mode; then: "
+                + then
+        case .notADatabase, .notInWALMode, .networkFileSystem, .unsupportedPageSize:
+            return obstacle.map { "\($0); then: \(then)" }
+        default: return nil
         }
     }
 

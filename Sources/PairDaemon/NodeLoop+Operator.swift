@@ -56,6 +56,11 @@ extension NodeLoop {
             self.untilHeard.append((call, self.shell.now + Self.greetingLimit))
             return self.tell(.connected)
         }
+        if self.needsVault(verb, failover), self.attachment == nil,
+            let text = self.vaultRefusal(for: call)
+        {
+            return call.finish(.refused, text, self.operationReport(nil))
+        }
         if let (exit, text) = self.objection(to: call) {
             return call.finish(exit, text, self.operationReport(nil))
         }

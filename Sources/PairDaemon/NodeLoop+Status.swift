@@ -122,6 +122,25 @@ extension NodeLoop {
         return notes
     }
 
+    /// Why the first `enable-ha` would be refused here, of a node that has no role yet.
+    ///
+    /// A look of its own: what the peer is told of the vault is not to be older because of a status.
+    private var vaultNotes: [String] {
+        switch self.state {
+        case .unpaired, .paired: break
+        default: return []
+        }
+        switch self.shell.vault.content {
+        case .withTables, .withoutTables: return []
+        case .unusable(let reason): return [reason]
+        case .missing:
+            return [
+                "there is no vault at \(self.shell.configuration.vaultPath), so HA cannot be "
+                    + "switched on from this node; the application creates it, in WAL mode"
+            ]
+        }
+    }
+
     /// The configured ones with the pair's timeout.
     private var timersInForce: Timers {
         let (configured, timeout) = (self.shell.timers, self.record.policy.timeout)
@@ -203,7 +222,9 @@ extension NodeLoop {
 
     var report: StatusReport {
         let record = self.record
-        let judgement = self.judgement
+        var facts = self.facts
+        facts.notes += self.vaultNotes
+        let judgement = facts.judgement
         let timers = self.shell.timers
         let values = self.shell.figures.values
         let now = self.shell.now

@@ -21,6 +21,16 @@ extension Vault {
     /// What lies at the vault's path.
     package var content: VaultContent { Self.inspect(path: self.configuration.path) }
 
+    /// Why a vault could not be served now, with the cure; `nil` when it could.
+    package static func obstacle(path: String) -> VaultError? {
+        do throws(VaultError) {
+            _ = try Preflight.run(path, busyTimeout: .milliseconds(100))
+            return nil
+        } catch {
+            return error
+        }
+    }
+
     /// Looks at a vault through a connection of SQLite's own, which disturbs no lock of ours.
     package static func inspect(path: String) -> VaultContent {
         do throws(VaultError) {

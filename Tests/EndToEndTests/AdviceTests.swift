@@ -38,5 +38,40 @@ extension EndToEnd {
                 }
             }
         }
+
+        @Test func `is told of a vault that cannot be served, before and when HA is switched on`()
+            async throws
+        {
+            try await LabPair.use { lab in
+                let vault = lab.folder.vault(.one)
+                try await lab.pair()
+
+                try await self.expectRefused(lab, saying: "there is no vault at \(vault)")
+                let alone = try await lab.pairctl(.one, ["init", "--standalone"])
+                #expect(alone.status == 10, "\(alone.errors)")
+                #expect(alone.errors.contains("then: pairctl init --standalone"))
+
+                try await Ledger.make(in: lab, on: .one)
+                _ = try await lab.sql(.one, "PRAGMA journal_mode = DELETE;")
+                try await self.expectRefused(lab, saying: "\(vault) is in journal mode delete")
+
+                _ = try await lab.sql(.one, "PRAGMA journal_mode = WAL;")
+                try await lab.enableHA(on: .one)
+            }
+        }
+
+        /// Both the rehearsal and the verb itself, and the status before them.
+        private func expectRefused(_ lab: LabPair, saying text: String) async throws {
+            try await eventually("status says: \(text)") {
+                try await lab.status(.one).reasons.contains { $0.contains(text) }
+            }
+            for more in [["--dry-run"], []] {
+                let answer = try await lab.pairctl(.one, ["enable-ha"] + more)
+                #expect(answer.status == 10, "\(more): \(answer.status) \(answer.errors)")
+                #expect(answer.errors.contains(text), "\(more): \(answer.errors)")
+                #expect(answer.errors.contains("then: pairctl enable-ha"), "\(answer.errors)")
+            }
+            #expect(try await lab.status(.one).local.gate == .unmanaged)
+        }
     }
 }
