@@ -28,7 +28,21 @@ final class LiveFigures: Sendable {
     private struct Waiter {
         var level: ControlCommand.Wait.Level
         var txid: TXID
-        var notify: @Sendable (Bool) -> Void
+        var limit: Instant?
+        /// It has been said that the secondary is not connected.
+        var isToldOfAbsence = false
+        var notify: @Sendable (WaitNews) -> Void
+    }
+
+    /// What somebody hears who waits for the secondary to have a transaction; all but `absent` end it.
+    enum WaitNews: Hashable, Sendable {
+        case reached
+        /// The secondary is not connected; the wait goes on.
+        case absent
+        /// The time that was given is over; `last` is what the secondary is known to have.
+        case late(last: TXID?)
+        /// This node has stopped being able to tell.
+        case over
     }
 
     private struct State {
@@ -38,6 +52,14 @@ final class LiveFigures: Sendable {
         var waiters: [Waiter] = []
         /// Counts how often everything was set back.
         var term: UInt64 = 0
+
+        /// The newest transactions that the secondary has said it has, also in a connection that
+        /// has ended.
+        var confirmed: (durable: TXID, applied: TXID)?
+
+        func confirmed(_ level: ControlCommand.Wait.Level) -> TXID? {
+            self.confirmed.map { level == .durable ? $0.durable : $0.applied }
+        }
     }
 
     private let state = Mutex(State())
@@ -57,6 +79,9 @@ final class LiveFigures: Sendable {
             state.isProgressTold = true
             state.values.durable.acknowledge(progress.durable)
             state.values.applied.acknowledge(applied)
+            state.confirmed = (
+                state.values.durable.acknowledged, state.values.applied.acknowledged
+            )
             func isReached(_ waiter: Waiter) -> Bool {
                 waiter.txid <= (waiter.level == .durable ? progress.durable : applied)
             }
@@ -64,7 +89,7 @@ final class LiveFigures: Sendable {
             if !reached.isEmpty { state.waiters.removeAll(where: isReached) }
             return (reached, mustTell)
         }
-        for waiter in woken { waiter.notify(true) }
+        for waiter in woken { waiter.notify(.reached) }
         return mustTell
     }
 
@@ -79,26 +104,50 @@ final class LiveFigures: Sendable {
     /// Changes when this node begins another role.
     var term: UInt64 { self.state.withLock { $0.term } }
 
-    /// Calls `notify(true)` once the secondary has `txid`, or `notify(false)` when this node stops
-    /// being able to tell, which it has when `term` is over.
+    /// Calls `notify(.reached)` once the secondary has `txid`, or says why that will not be heard.
+    ///
+    /// - Parameters:
+    ///   - limit: until when; `nil` for as long as it takes.
+    ///   - term: what ``term`` was when the transaction was committed; when it is over, so is this.
     func wait(
         for txid: TXID,
         _ level: ControlCommand.Wait.Level,
+        until limit: Instant?,
         in term: UInt64,
-        notify: @escaping @Sendable (Bool) -> Void
+        notify: @escaping @Sendable (WaitNews) -> Void
     ) {
-        let isReached = self.state.withLock { state -> Bool? in
-            guard state.term == term else { return false }
-            let reached =
-                level == .durable
-                ? state.values.durable.acknowledged : state.values.applied.acknowledged
-            if reached < txid || state.values.progress?.applied == nil {
-                state.waiters.append(Waiter(level: level, txid: txid, notify: notify))
-                return nil
+        let news = self.state.withLock { state -> WaitNews? in
+            guard state.term == term else { return .over }
+            if state.values.progress?.applied != nil, let last = state.confirmed(level),
+                last >= txid
+            {
+                return .reached
             }
-            return true
+            state.waiters.append(Waiter(level: level, txid: txid, limit: limit, notify: notify))
+            return nil
         }
-        if let isReached { notify(isReached) }
+        if let news { notify(news) }
+    }
+
+    /// Once a tick: ends the waits whose time is over, and tells the others that the secondary is
+    /// away.
+    func lookAfterWaits(at now: Instant, isConnected: Bool) {
+        let told = self.state.withLock { state -> [(Waiter, WaitNews)] in
+            var told: [(Waiter, WaitNews)] = []
+            var rest: [Waiter] = []
+            for var waiter in state.waiters {
+                if let limit = waiter.limit, now >= limit {
+                    told.append((waiter, .late(last: state.confirmed(waiter.level))))
+                    continue
+                }
+                if !isConnected, !waiter.isToldOfAbsence { told.append((waiter, .absent)) }
+                waiter.isToldOfAbsence = !isConnected
+                rest.append(waiter)
+            }
+            state.waiters = rest
+            return told
+        }
+        for (waiter, news) in told { waiter.notify(news) }
     }
 
     /// Starts over for another role.
@@ -112,6 +161,6 @@ final class LiveFigures: Sendable {
             }
             return state.waiters
         }
-        for waiter in waiters { waiter.notify(false) }
+        for waiter in waiters { waiter.notify(.over) }
     }
 }

@@ -224,6 +224,7 @@ extension NodeLoop {
     func answerThoseWhoWait() {
         self.answerThoseOutOfTime()
         self.tellThoseWhoWaitForPeer()
+        self.answerLateQuestions()
         guard !self.waitingForProtection.isEmpty else { return }
         if self.isWhole {
             let verdict = self.judgement.verdict.rawValue
@@ -337,39 +338,6 @@ extension NodeLoop {
         let calls = self.forwards.values
         self.forwards = [:]
         for call in calls { call.finish(.failed, reason) }
-    }
-
-    /// Answers when the secondary has what is committed at this moment.
-    private func wait(_ call: OperatorCall, _ level: ControlCommand.Wait.Level) {
-        let shell = self.shell
-        let began = shell.now
-        let (primary, secondary) = (self.localName, self.peerName)
-        let term = shell.figures.term
-        let lineage = self.record.lineage
-        self.beside {
-            do throws(VaultError) {
-                let captured = try shell.vault.captureNow(timeout: .seconds(10))
-                let position = lineage.normalized(captured)
-                shell.figures.wait(for: position.txid, level, in: term) { isReached in
-                    guard isReached else {
-                        return call.finish(.failed, "\(primary) is no longer primary")
-                    }
-                    call.finish(
-                        .done,
-                        "\(secondary) has \(position) \(level.rawValue)",
-                        WaitReport(
-                            level: level,
-                            position: position,
-                            primary: primary,
-                            secondary: secondary,
-                            waited: shell.now - began
-                        )
-                    )
-                }
-            } catch {
-                call.finish(.failed, "\(error)")
-            }
-        }
     }
 }
 

@@ -39,8 +39,8 @@ extension OperatorCall {
     }
 
     /// Whether the operator has set a time, and it is over.
-    func isOutOfTime(at now: Instant) -> Bool {
-        self.request.timeoutSeconds.map { now - self.asked >= .seconds($0) } ?? false
+    func isOutOfTime(at now: Instant, grace: Duration = .zero) -> Bool {
+        self.request.timeoutSeconds.map { now - self.asked >= .seconds($0) + grace } ?? false
     }
 
     /// Whether it may end in a change of primary.

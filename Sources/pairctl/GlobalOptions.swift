@@ -22,7 +22,8 @@ struct GlobalOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "How long to wait for an answer, as in 30s (default: 10s; with --wait no limit).",
+            "How long to wait for an answer, as in 30s (default: 10s; for --wait, wait and verify --full "
+                + "no limit).",
             valueName: "dur"
         )
     )

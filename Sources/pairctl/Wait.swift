@@ -5,9 +5,12 @@ import PairWire
 struct Wait: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Returns when what is committed now has reached the peer.",
+        usage: "pairctl wait (--durable | --applied) [<options>]",
         discussion: """
             For scripts that must not go on before: `pairctl wait --durable` after a change means \
-            that the change survives the loss of either node.
+            that the change survives the loss of either node. Write one of --durable and --applied. \
+            Without --timeout it waits as long as it takes, also for a peer that is not connected; \
+            with it, the exit code is 75 when the time is over.
             """
     )
 
@@ -29,7 +32,7 @@ struct Wait: ParsableCommand {
 
     func run() throws {
         let level: ControlCommand.Wait.Level = self.level == .durable ? .durable : .applied
-        try self.global.run(.wait(.init(level: level)), WaitReport.self) { report in
+        try self.global.run(.wait(.init(level: level)), WaitReport.self, waits: true) { report in
             "\(report.position) \(report.level.rawValue) on \(report.secondary) after "
                 + "\(StatusText.time(report.waitedSeconds))\n"
         }

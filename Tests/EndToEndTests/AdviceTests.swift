@@ -73,5 +73,43 @@ extension EndToEnd {
             }
             #expect(try await lab.status(.one).local.gate == .unmanaged)
         }
+
+        @Test func `is told by wait that the peer is away, and what has reached it`() async throws {
+            try await LabPair.enabled { lab in
+                try await lab.waitApplied(on: .one)
+                let reached = try #require(try await lab.status(.two).local.position)
+                try await lab.stop(.two)
+                try await eventually("node 1 has noticed") {
+                    try await lab.status(.one).verdict == .unprotected
+                }
+                _ = try await lab.sql(.one, Ledger.commit(1))
+
+                let wait = try await lab.pairctl(.one, ["wait", "--durable", "--timeout", "1s"])
+
+                #expect(wait.status == 75 && wait.output.isEmpty, "\(wait.status) \(wait.errors)")
+                #expect(wait.errors.hasPrefix("node-2 is not connected; waiting\n"))
+                #expect(wait.errors.contains("the last that it has durable: \(reached);"))
+                #expect(wait.errors.contains("type: on node-2: systemctl status paird"))
+            }
+        }
+
+        @Test func `is answered in time where the peer hangs`() async throws {
+            let options = LabOptions(heartbeat: .seconds(5), timeout: .seconds(60))
+            try await LabPair.enabled(options) { lab in
+                try lab.pause(.two)
+
+                let here = try await lab.pairctl(.one, ["verify", "--timeout", "1s"])
+                try lab.resume(.two)
+                try await lab.protected()
+                try lab.pause(.one)
+                let there = try await lab.pairctl(.two, ["wait", "--applied", "--timeout", "1s"])
+
+                #expect(here.status == 75, "\(here.errors)")
+                #expect(here.errors.contains("node-2 has not answered in this time"))
+                #expect(there.status == 75, "\(there.errors)")
+                #expect(there.errors.contains("node-1, the primary, has not answered"))
+                try lab.resume(.one)
+            }
+        }
     }
 }

@@ -141,6 +141,12 @@ struct PairctlTests {
         #expect(answer.output.isEmpty && daemon.asked.isEmpty)
     }
 
+    @Test func `the help of wait says that one of two is written`() async throws {
+        let help = try await Command.run(try Programs.ours("pairctl"), ["wait", "--help"])
+
+        #expect(help.output.contains("USAGE: pairctl wait (--durable | --applied)"))
+    }
+
     static let typed: [([String], ControlCommand)] = [
         (["init", "--standalone"], .initialize),
         (["pair", "invite", "--ttl", "5m"], .pairInvite(.init(ttlSeconds: 300))),
