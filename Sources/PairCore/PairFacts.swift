@@ -27,6 +27,8 @@ package struct PairFacts: Hashable, Sendable {
     package var vaultLoss: Reservation?
     /// Of a primary: its peer is armed, and promotes itself when it hears nothing for the timeout.
     package var mayPromotePeer: Bool
+    /// Somebody has typed `enable-ha`, here or on the peer, and this node has no role yet.
+    package var isBeingEnabled: Bool
 
     /// One thing that a protected pair does not have, with its cure.
     package struct Reservation: Hashable, Sendable {
@@ -65,7 +67,8 @@ package struct PairFacts: Hashable, Sendable {
         lastVerifyFailed: Bool,
         isDistrusted: Bool = false,
         vaultLoss: Reservation? = nil,
-        mayPromotePeer: Bool = false
+        mayPromotePeer: Bool = false,
+        isBeingEnabled: Bool = false
     ) {
         self.role = role
         self.state = state
@@ -83,6 +86,7 @@ package struct PairFacts: Hashable, Sendable {
         self.isDistrusted = isDistrusted
         self.vaultLoss = vaultLoss
         self.mayPromotePeer = mayPromotePeer
+        self.isBeingEnabled = isBeingEnabled
     }
 
     /// A verdict needs its reasons and what to type next.
@@ -155,11 +159,23 @@ package struct PairFacts: Hashable, Sendable {
                 ["this node has no peer"],
                 next: "pairctl pair invite, then on the other node: pairctl pair join"
             )
+        case .paired where self.isBeingEnabled:
+            Judgement(
+                .unpaired,
+                ["HA is being switched on"],
+                next: "pairctl status --watch"
+            )
         case .paired:
             Judgement(
                 .unpaired,
                 ["HA has never been on"],
                 next: "pairctl enable-ha, on the node whose vault is to be served"
+            )
+        case .parked where self.isBeingEnabled:
+            Judgement(
+                self.peerGate == .open ? .standalone : .down,
+                ["HA is being switched on; this node serves nothing yet"],
+                next: "pairctl status --watch"
             )
         case .parked where self.peerGate == .open:
             Judgement(

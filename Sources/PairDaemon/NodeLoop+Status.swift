@@ -30,7 +30,10 @@ extension NodeLoop {
             lastVerifyFailed: (self.lastVerification?.differences ?? 0) > 0,
             isDistrusted: self.isDistrusted,
             vaultLoss: self.vaultLoss,
-            mayPromotePeer: record.role == .primary && record.right == .leased
+            mayPromotePeer: record.role == .primary && record.right == .leased,
+            isBeingEnabled: record.operation?.verb == .enableHA
+                || self.controlLink != nil
+                    && self.failover?.link.peer?.operation?.verb == .enableHA
         )
     }
 
@@ -256,7 +259,7 @@ extension NodeLoop {
                 StatusReport.Operation(
                     id: $0.id,
                     verb: $0.verb.typed,
-                    step: "step \($0.step)",
+                    step: $0.stepText,
                     since: WallTime(secondsSince1970: $0.since)
                 )
             },

@@ -111,5 +111,24 @@ extension EndToEnd {
                 try lab.resume(.one)
             }
         }
+
+        @Test func `sees in words what is under way while HA is being switched on`() async throws {
+            let options = LabOptions(heartbeat: .seconds(5), timeout: .seconds(60))
+            try await LabPair.use(options) { lab in
+                try await Ledger.make(in: lab, on: .one)
+                try await lab.pair()
+                try await eventually("node 1 has heard node 2") {
+                    try await lab.status(.one).peer?.node.state == .paired
+                }
+                try lab.pause(.two)
+
+                try await lab.operate(.one, ["enable-ha"])
+                let status = try await lab.status(.one)
+                try lab.resume(.two)
+
+                #expect(status.operation?.step == "asks the peer to take its place")
+                #expect(status.reasons == ["HA is being switched on"], "\(status.reasons)")
+            }
+        }
     }
 }

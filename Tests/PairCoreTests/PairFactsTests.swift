@@ -34,6 +34,22 @@ struct PairFactsTests {
         ),
         Row(
             role: .none,
+            state: .paired,
+            gate: .unmanaged,
+            change: { $0.isBeingEnabled = true },
+            verdict: .unpaired,
+            saying: "HA is being switched on"
+        ),
+        Row(
+            role: .none,
+            state: .parked,
+            gate: .closed,
+            change: { $0.isBeingEnabled = true },
+            verdict: .standalone,
+            saying: "HA is being switched on; this node serves nothing yet"
+        ),
+        Row(
+            role: .none,
             state: .parked,
             gate: .closed,
             change: { $0.peerGate = nil },
