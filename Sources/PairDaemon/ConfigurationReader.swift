@@ -122,12 +122,12 @@ struct ConfigurationReader {
     }
 
     private func suggestion(_ name: String, in section: String) -> String {
-        if let near = ConfigurationSchema.nearest(to: name, in: section) {
+        let known = ConfigurationSchema.sections[section] ?? []
+        if let near = NearMiss.of(name, among: known) {
             return "did you mean \(section.isEmpty ? near : "\(section).\(near)")?"
         }
         if let other = ConfigurationSchema.otherPlace(of: name) { return "did you mean \(other)?" }
-        let known = (ConfigurationSchema.sections[section] ?? []).joined(separator: ", ")
-        return "write one of \(known)"
+        return "write one of \(known.joined(separator: ", "))"
     }
 
     private func isOff(_ node: Node) -> Bool {

@@ -33,36 +33,10 @@ package enum ConfigurationSchema {
         }
     }
 
-    /// The key of `section` that the writer of `name` most likely meant; `nil` when none is near.
-    package static func nearest(to name: String, in section: String) -> String? {
-        let known = self.sections[section] ?? []
-        let ranked = known.map { (key: $0, distance: self.distance(name.lowercased(), $0)) }
-        guard let best = ranked.min(by: { $0.distance < $1.distance }),
-            best.distance <= max(1, best.key.count / 3)
-        else { return nil }
-        return best.key
-    }
-
     /// The path of a key of that name in another section; `nil` unless there is one only.
     package static func otherPlace(of name: String) -> String? {
         let places = self.sections.keys.filter { self.sections[$0]?.contains(name) == true }
         guard places.count == 1, let section = places.first, !section.isEmpty else { return nil }
         return "\(section).\(name)"
-    }
-
-    /// How many characters must be put in, taken out or changed (Levenshtein).
-    private static func distance(_ lhs: String, _ rhs: String) -> Int {
-        let target = Array(rhs)
-        var row = Array(0...target.count)
-        for (i, left) in lhs.enumerated() {
-            var diagonal = row[0]
-            row[0] = i + 1
-            for (j, right) in target.enumerated() {
-                let changed = diagonal + (left == right ? 0 : 1)
-                diagonal = row[j + 1]
-                row[j + 1] = min(changed, row[j] + 1, row[j + 1] + 1)
-            }
-        }
-        return row[target.count]
     }
 }

@@ -23,4 +23,42 @@ struct Pairctl: ParsableCommand {
             History.self, Events.self,
         ]
     )
+    /// A verb that does not exist is answered with the one that was meant, where that can be told.
+    static func main() {
+        do {
+            var command = try self.parseAsRoot()
+            try command.run()
+        } catch {
+            if self.exitCode(for: error) == .validationFailure,
+                let text = self.suggestion(for: Array(CommandLine.arguments.dropFirst()))
+            {
+                StandardError.write("pairctl: \(text)")
+                self.exit(withError: ExitCode.validationFailure)
+            }
+            self.exit(withError: error)
+        }
+    }
+
+    private static func suggestion(for arguments: [String]) -> String? {
+        var command: any ParsableCommand.Type = self
+        for argument in arguments.prefix(while: { !$0.hasPrefix("-") }) {
+            let verbs = command.configuration.subcommands.map { (name: $0.verb, type: $0) }
+            guard !verbs.isEmpty else { return nil }
+            if let known = verbs.first(where: { $0.name == argument }) {
+                command = known.type
+                continue
+            }
+            return NearMiss.of(argument, among: verbs.map(\.name)).map {
+                "there is no verb '\(argument)'; did you mean \($0)?"
+            }
+        }
+        return nil
+    }
+}
+
+extension ParsableCommand {
+    /// As an operator types it.
+    fileprivate static var verb: String {
+        self.configuration.commandName ?? "\(self)".lowercased()
+    }
 }

@@ -141,6 +141,22 @@ struct PairctlTests {
         #expect(answer.output.isEmpty && daemon.asked.isEmpty)
     }
 
+    @Test(arguments: [
+        (["swichover"], "switchover"), (["stauts", "-o", "json"], "status"),
+        (["pair", "jion", "a:1"], "join"), (["tail", "lst"], "list"),
+    ])
+    func `a verb that does not exist is answered with the one that was meant`(
+        arguments: [String],
+        meant: String
+    ) async throws {
+        let daemon = try ScriptedDaemon(["{}"])
+
+        let answer = try await daemon.pairctl(arguments)
+
+        #expect(answer.status == 64 && daemon.asked.isEmpty)
+        #expect(answer.errors.contains("did you mean \(meant)?"), "\(answer.errors)")
+    }
+
     @Test func `the help of wait says that one of two is written`() async throws {
         let help = try await Command.run(try Programs.ours("pairctl"), ["wait", "--help"])
 
