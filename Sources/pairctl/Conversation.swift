@@ -66,14 +66,19 @@ extension GlobalOptions {
 
 extension GlobalOptions {
     /// Asks for a list and writes it, one entry a line.
+    ///
+    /// - Parameter none: what standard error says of an empty list.
     func list<Payload: Codable & Hashable & Sendable, Entry: Encodable>(
         _ command: ControlCommand,
         _ type: Payload.Type,
         _ entries: (Payload) -> [Entry],
+        none: String? = nil,
         line: (Entry) -> String
     ) throws {
         let outcome = try self.ask(command, type)
-        for entry in outcome.payload.map(entries) ?? [] {
+        let found = outcome.payload.map(entries) ?? []
+        if let none, found.isEmpty, outcome.exitCode == .done { StandardError.write(none) }
+        for entry in found {
             switch self.output {
             case .json:
                 StandardOutput.write(String(decoding: JSON.line(entry), as: UTF8.self) + "\n")

@@ -12,13 +12,14 @@ struct Tail: ParsableCommand {
 struct TailListing: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
-        abstract: "Lists the archives that nobody has disposed of."
+        abstract: "Lists the archives that nobody has disposed of.",
+        discussion: "With none it says so on standard error, and standard output stays empty."
     )
 
     @OptionGroup var global: GlobalOptions
 
     func run() throws {
-        try self.global.list(.tailList, TailList.self, \.tails) { tail in
+        try self.global.list(.tailList, TailList.self, \.tails, none: "no archives") { tail in
             "\(tail.id)  \(tail.at.minute) UTC  \(tail.node)  \(tail.extent)  "
                 + StatusText.size(tail.bytes)
         }

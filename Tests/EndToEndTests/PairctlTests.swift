@@ -163,6 +163,19 @@ struct PairctlTests {
         #expect(help.output.contains("USAGE: pairctl wait (--durable | --applied)"))
     }
 
+    @Test func `no archives are told to people, not to scripts`() async throws {
+        let daemon = try ScriptedDaemon([
+            try self.line(ControlOutcome(.done, payload: TailList(tails: [])))
+        ])
+
+        for output in ["table", "json"] {
+            let answer = try await daemon.pairctl(["tail", "list", "-o", output])
+
+            #expect(answer.status == 0 && answer.output.isEmpty)
+            #expect(answer.errors == "no archives\n")
+        }
+    }
+
     static let typed: [([String], ControlCommand)] = [
         (["init", "--standalone"], .initialize),
         (["pair", "invite", "--ttl", "5m"], .pairInvite(.init(ttlSeconds: 300))),
