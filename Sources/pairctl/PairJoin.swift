@@ -9,7 +9,11 @@ struct PairJoin: ParsableCommand {
         abstract: "Joins the node that gave a code.",
         discussion: """
             The code is asked for on the terminal and not shown, or read from a file. It is never an \
-            argument: arguments can be seen by every user of the machine.
+            argument: arguments can be seen by every user of the machine. Without a terminal: \
+            `pairctl pair join HOST:PORT --code-file - --yes`, with the code on standard input.
+
+            Whoever answers No when the fingerprint is to be compared is not paired any more: this \
+            node gives up its trust at once, the other one when pairctl pair remove is typed there.
             """
     )
 
@@ -81,17 +85,21 @@ struct PairJoin: ParsableCommand {
         return InputLine.read(from: descriptor)
     }
 
-    /// Asks the person to compare; the keys are bound to the code in any case.
+    /// Asks the person to compare, and takes the trust back unless all is well; the keys are bound to
+    /// the code in any case.
     private func compare(_ fingerprint: String) throws {
         guard let terminal = Terminal() else { return }
         let answer = terminal.ask(
             "On the other node `pairctl pair show` must say \(fingerprint). Does it? [y/N] "
         )
         guard answer?.lowercased().hasPrefix("y") != true else { return }
-        StandardError.write(
-            "pairctl: do not use this pair: somebody may be between the nodes; type on both: "
+        let removed = try self.global.ask(.pairRemove(.init(wipeKeys: false)), ControlNothing.self)
+        let outcome =
+            removed.exitCode == .done
+            ? "this node trusts the other no longer; type there: pairctl pair remove"
+            : "this node still trusts the other (\(removed.message)); type on both: "
                 + "pairctl pair remove"
-        )
+        StandardError.write("pairctl: somebody may be between the nodes; \(outcome)")
         throw ExitCode(1)
     }
 }

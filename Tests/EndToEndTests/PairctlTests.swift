@@ -176,6 +176,62 @@ struct PairctlTests {
         }
     }
 
+    /// Answers `y` or `n` at a terminal of its own, and writes what came there.
+    private static let atTerminal = """
+        import os, pty, sys
+        word, program = sys.argv[1], sys.argv[2:]
+        pid, terminal = pty.fork()
+        if pid == 0: os.execv(program[0], program)
+        said = b""
+        while True:
+            try: piece = os.read(terminal, 4096)
+            except OSError: break
+            if not piece: break
+            said += piece
+            for question, answer in ((b"Code: ", "CODE"), (b"[y/N] ", word)):
+                if said.endswith(question): os.write(terminal, (answer + "\\n").encode())
+        sys.stdout.write(said.decode())
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        """
+
+    @Test(arguments: [("y", 0, 1), ("n", 1, 2)] as [(String, Int32, Int)])
+    func `a fingerprint that is not the other's leaves no trust behind`(
+        word: String,
+        status: Int32,
+        questions: Int
+    ) async throws {
+        let member = PairDescription.Member(
+            name: "a",
+            id: NodeID(high: 1, low: 2),
+            model: "m",
+            address: "h:1",
+            keyPin: [1]
+        )
+        let pair = PairDescription(
+            pair: PairID(high: 1, low: 2),
+            name: "p",
+            fingerprint: "AB CD EF GH",
+            local: member,
+            peer: member
+        )
+        let daemon = try ScriptedDaemon([try self.line(ControlOutcome(.done, payload: pair))])
+
+        let answer = try await Command.run(
+            try Programs.system("python3"),
+            ["-c", Self.atTerminal, word, try Programs.ours("pairctl")]
+                + ["pair", "join", "10.0.0.1:5022", "--socket", daemon.path],
+            within: .seconds(20)
+        )
+
+        #expect(answer.status == status, "\(answer.output)\(answer.errors)")
+        let asked = try daemon.asked.map {
+            try JSONDecoder().decode(ControlRequest.self, from: Data($0.utf8)).command
+        }
+        #expect(asked.count == questions)
+        #expect((asked.last == .pairRemove(.init(wipeKeys: false))) == (word == "n"))
+        #expect(answer.output.contains("type there: pairctl pair remove") == (word == "n"))
+    }
+
     static let typed: [([String], ControlCommand)] = [
         (["init", "--standalone"], .initialize),
         (["pair", "invite", "--ttl", "5m"], .pairInvite(.init(ttlSeconds: 300))),
