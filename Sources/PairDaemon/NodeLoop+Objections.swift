@@ -17,7 +17,8 @@ extension NodeLoop {
                 "--force vouches that \(self.peerName) is down; say so with --confirm "
                     + self.peerName
             )
-        case .promote(let parameters) where parameters.force && !self.servesOrFollows:
+        case .promote(let parameters)
+        where parameters.force && self.record.isInPair && !self.servesOrFollows:
             let missing = self.missing(parameters)
             guard missing.isEmpty else {
                 return (.needsConfirmation, self.promotionWarning(missing: missing))
@@ -370,4 +371,9 @@ extension NodeLoop {
                 + "try again"
         }
     }
+}
+
+extension NodeRecord {
+    /// HA is on here.
+    fileprivate var isInPair: Bool { self.role == .primary || self.role == .secondary }
 }

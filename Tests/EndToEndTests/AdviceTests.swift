@@ -17,8 +17,8 @@ extension EndToEnd {
                     try await lab.status(.two).peer?.node.state == nil
                 }
 
-                for verb in ["promote", "enable-ha"] {
-                    let refused = try await lab.pairctl(.two, [verb])
+                for verb in [["promote"], ["promote", "--force"], ["enable-ha"]] {
+                    let refused = try await lab.pairctl(.two, verb)
                     #expect(refused.status == 10, "\(verb): \(refused.errors)")
                     #expect(refused.errors.contains("init --standalone"), "\(refused.errors)")
                 }
