@@ -145,7 +145,8 @@ package struct PairFacts: Hashable, Sendable {
                 ["\(self.peer) serves alone too: two vaults that go apart"],
                 next: "pairctl enable-ha, on the node whose vault is to stay"
             )
-        case .standalone: Judgement(.standalone)
+        case .standalone where self.gate == .open: Judgement(.standalone)
+        case .standalone: Judgement(.down, [self.servesNothing], next: Self.readLog)
         case .primary: self.asPrimary
         case .secondary: self.asSecondary
         }

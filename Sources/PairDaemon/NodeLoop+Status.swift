@@ -39,8 +39,8 @@ extension NodeLoop {
 
     private var peerGate: GateState? {
         guard self.isPeerHeard else { return nil }
-        // One that has failed makes no statements any more.
-        if self.peerHasFailed { return .closed }
+        // Neither makes statements: the newest one is from before.
+        if self.peerHasFailed || self.presence?.state == .starting { return .closed }
         return self.failover?.link.peer.map { $0.gateIsOpen ? .open : .closed }
             ?? self.presence?.gate
     }

@@ -74,6 +74,29 @@ extension EndToEnd {
             #expect(try await lab.status(.one).local.gate == .unmanaged)
         }
 
+        @Test func `sees from the secondary too that a primary without its vault serves nothing`()
+            async throws
+        {
+            let options = LabOptions(heartbeat: .seconds(1), timeout: .seconds(60))
+            try await LabPair.enabled(options) { lab in
+                try await lab.stop(.one)
+                let vault = lab.folder.vault(.one)
+                for end in ["", "-wal", "-shm"] {
+                    try? FileManager.default.removeItem(atPath: vault + end)
+                }
+                try await lab.start(.one)
+
+                try await eventually("node 2 says that nobody serves", within: .seconds(20)) {
+                    let status = try await lab.status(.two)
+                    return status.peer?.node.state == .starting && status.verdict == .down
+                }
+
+                #expect(
+                    try await lab.status(.two).reasons.contains("the gate of node-1 is closed")
+                )
+            }
+        }
+
         @Test func `is told by wait that the peer is away, and what has reached it`() async throws {
             try await LabPair.enabled { lab in
                 try await lab.waitApplied(on: .one)

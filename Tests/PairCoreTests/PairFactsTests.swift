@@ -79,6 +79,14 @@ struct PairFactsTests {
         ),
         Row(
             role: .standalone,
+            state: .starting,
+            gate: .closed,
+            change: { $0.peerGate = nil },
+            verdict: .down,
+            saying: "this node serves nothing (starting)"
+        ),
+        Row(
+            role: .standalone,
             state: .serving,
             gate: .open,
             change: { $0.peerGate = .open },
