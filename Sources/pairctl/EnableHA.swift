@@ -12,6 +12,13 @@ struct EnableHA: ParsableCommand {
             up: `--discard-peer-vault --confirm PEER` gives up the peer's, after archiving them; \
             where the peer serves and this node holds a vault of its own, `--confirm NODE` with \
             this node's name gives up that one.
+
+            A transaction that an application has left open on the node that serves keeps the roles \
+            from being exchanged: `pairctl events` there names its process (gate.overrun). To give \
+            up instead: `pairctl disable-ha` on this node.
+
+            With a new node in place of a lost one, type it on the node that was left, after \
+            `pairctl pair remove`, `pair invite` and, on the new node, `pair join`.
             """
     )
 

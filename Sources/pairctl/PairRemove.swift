@@ -8,6 +8,10 @@ struct PairRemove: ParsableCommand {
         discussion: """
             Tells the peer if it can be reached. A node whose vault is read-only stays so until \
             pairctl init --standalone.
+
+            To replace a lost node, on the one that is left: `pairctl disable-ha --force --confirm \
+            NODE`, `pairctl pair remove` and `pairctl pair invite`; on the new one `pairctl pair \
+            join`; on the one that was left `pairctl enable-ha`.
             """
     )
 

@@ -8,6 +8,9 @@ struct Switchover: ParsableCommand {
             From either node. A write waits for a moment, and then fails on the old primary with a \
             clear error or, if the switchover was called off, succeeds. It ends when the roles are \
             exchanged; the pair is protected again when the new secondary has armed, a moment later.
+
+            A transaction that an application has left open on the primary calls it off after two \
+            seconds: `pairctl events` there names its process (gate.overrun).
             """
     )
 

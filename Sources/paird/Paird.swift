@@ -46,7 +46,8 @@ struct Run: AsyncParsableCommand {
 struct CheckConfiguration: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check-config",
-        abstract: "Check a configuration file and its mode; exit 0 or 78."
+        abstract: "Check a configuration file and its mode; exit 0 or 78.",
+        discussion: "The file must be 0640 or less, as for paird run."
     )
 
     @Argument(help: "The configuration file.")

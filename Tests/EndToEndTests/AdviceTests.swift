@@ -153,5 +153,55 @@ extension EndToEnd {
                 #expect(status.reasons == ["HA is being switched on"], "\(status.reasons)")
             }
         }
+
+        @Test func `finds the process that forgot a transaction, or gives up where he began`()
+            async throws
+        {
+            try await LabPair.enabled { lab in
+                try await lab.operate(.one, ["disable-ha", "--wait"])
+                let application = try lab.application(.one)
+                _ = try await application.run("BEGIN IMMEDIATE;")
+                try await lab.operate(.two, ["enable-ha"])
+                try await eventually("the events name the process") {
+                    try await lab.operate(.one, ["events"]).output.split(separator: "\n").contains {
+                        $0.contains("gate.overrun") && $0.contains("pid=\(application.pid)")
+                    }
+                }
+
+                try await lab.operate(.two, ["disable-ha", "--wait", "--timeout", "20s"])
+
+                let status = try await lab.status(.one)
+                #expect(status.local.role == .standalone && status.local.gate == .open)
+                #expect(try await lab.status(.two).local.state == .parked)
+                _ = try await application.run("COMMIT;")
+            }
+        }
+
+        @Test func `puts a new node in the place of a lost one`() async throws {
+            try await LabPair.enabled { lab in
+                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 20)
+                try await lab.kill(.two)
+                let files = FileManager.default
+                let state = lab.folder.stateDirectory(.two)
+                for name in try files.contentsOfDirectory(atPath: state) {
+                    try files.removeItem(atPath: state + "/" + name)
+                }
+                for end in ["", "-wal", "-shm"] {
+                    try? files.removeItem(atPath: lab.folder.vault(.two) + end)
+                }
+                try await lab.start(.two)
+                try await eventually("node 1 has noticed") {
+                    try await lab.status(.one).verdict == .unprotected
+                }
+
+                try await lab.operate(.one, ["disable-ha", "--force", "--confirm", "node-2"])
+                try await lab.operate(.one, ["pair", "remove"])
+                try await lab.pair()
+                try await lab.enableHA(on: .one)
+
+                #expect(try await lab.status(.one).verdict == .protected)
+                #expect(try await lab.dump(.one) == (try await lab.dump(.two)))
+            }
+        }
     }
 }
