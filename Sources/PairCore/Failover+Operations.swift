@@ -15,6 +15,14 @@ extension Failover {
         static let askingDiscarding: UInt8 = 4
     }
 
+    /// The steps of `disableHA` in a record.
+    enum DisablingStep {
+        /// The peer is to give up its right to promote itself.
+        static let askingForPledge: UInt8 = 1
+        /// As `askingForPledge`; an operator vouches that it will not come.
+        static let forced: UInt8 = 2
+    }
+
     package var peerIsReachable: Bool {
         self.link.peer != nil && self.peerSilence <= self.timing.heartbeat + self.timing.absence
     }

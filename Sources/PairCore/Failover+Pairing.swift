@@ -241,6 +241,7 @@ extension Failover {
             if case .primary(let primary) = self.state, primary.stage == .inDoubt {
                 return .refused(.inDoubt)
             }
+            // One that was heard a moment ago may have died since.
             if isForced, !self.peerIsHeardNow {
                 guard self.gate != .closing else { return .refused(.peerUnreachable) }
                 self.becomeStandalone(cause: .forced)
@@ -248,7 +249,7 @@ extension Failover {
             }
             guard self.peerIsReachable else { return .refused(.peerUnreachable) }
             guard !self.isVaultLost else { return .refused(.vaultLost) }
-            self.beginDisabling(request)
+            self.beginDisabling(request, isForced: isForced)
             return .started
         }
     }
@@ -258,16 +259,35 @@ extension Failover {
     }
 
     /// The peer must be disarmed first; until its pledge nothing changes here.
-    mutating func beginDisabling(_ request: Request) {
+    ///
+    /// - Parameter isForced: a person vouches that the peer is down, though it has just been heard: when
+    ///   it is not heard any more, this node does without the pledge.
+    mutating func beginDisabling(_ request: Request, isForced: Bool = false) {
         guard case .primary(let primary) = self.state, !self.isVaultLost else { return }
         if case .inDoubt = primary.stage { return }
         // Nothing has been given up yet.
         if case .handingOver = primary.stage { self.abortHandingOver(because: .withdrawn) }
-        guard self.record.operation?.verb != .disableHA else { return }
+        let step = isForced ? DisablingStep.forced : DisablingStep.askingForPledge
+        if let other = self.record.operation, other.verb == .disableHA {
+            if isForced, other.step != step { self.persist { $0.operation?.step = step } }
+            return
+        }
         self.endAwaited(.aborted) { if case .enableHA = $0.verb { true } else { false } }
-        let operation = self.operation(request, .disableHA, step: 1)
+        let operation = self.operation(request, .disableHA, step: step)
         self.persist { $0.operation = operation }
         self.state(asProbe: true)
+    }
+
+    /// What a primary that is to do without its peer's pledge does with every tick.
+    mutating func continueDisabling() {
+        guard let operation = self.record.operation, operation.verb == .disableHA,
+            operation.step == DisablingStep.forced, !self.peerIsHeardNow, self.gate != .closing,
+            case .primary(let primary) = self.state
+        else { return }
+        switch primary.stage {
+        case .inDoubt, .handingOver: return
+        case .serving, .closed: self.becomeStandalone(cause: .forced)
+        }
     }
 
     /// The peer has persisted that it is out, with its pledge.

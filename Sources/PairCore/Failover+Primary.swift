@@ -12,12 +12,15 @@ extension Failover {
         case .serving:
             self.arm()
             self.continueEnabling()
+            self.continueDisabling()
         case .handingOver: self.continueHandingOver()
         case .inDoubt: break
         case .closed(let closed):
             self.resumeAfterPledge()
             if self.gate == .closed { self.considerOpening(closed) }
+            self.continueDisabling()
         }
+        guard case .primary = self.state else { return }
         // The heartbeat goes last. The two travel on different connections, and of two messages that
         // overtake each other the older one is refused: better the statement, which repeats itself.
         self.probeAsPrimary()

@@ -106,6 +106,25 @@ struct FailoverWithdrawalTests {
         #expect(pair.nodes[1].record.role == .secondary)
     }
 
+    @Test(arguments: [true, false])
+    func `does without a peer that has just died, when a person vouches for that`(isLate: Bool) {
+        var pair = FailoverPair.protected()
+        pair.isCut = true
+        if isLate {
+            pair.ask(0, .disableHA(isForced: false), 9)
+            pair.tick(3, only: [0])
+        }
+
+        pair.ask(0, .disableHA(isForced: true), 10)
+        let early = pair.nodes[0].record.role
+        pair.tick(10, only: [0])
+
+        #expect((early, pair.nodes[0].record.role) == (.primary, .standalone))
+        #expect(self.replies(pair, to: 10) == [.started, .done])
+        #expect(pair.nodes[0].gate == .open)
+        #expect(pair.disks[0].lineage.entries.last?.cause == .forced)
+    }
+
     @Test func `ends with the primary's role`() {
         var pair = FailoverPair.protected()
         pair.isCut = true
