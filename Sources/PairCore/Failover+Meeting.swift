@@ -93,7 +93,10 @@ extension Failover {
     mutating func yield(to statement: Statement) {
         if !self.has(.yieldOpen) { self.emit(.setMarker) }
         self.emit(.stopLog)
-        let foreign = self.isVaultLost && !self.isVaultMissing ? self.replacement(statement) : nil
+        // By this entry every other node sees that what lies here is not what this node once served.
+        let foreign =
+            self.isVaultLost && !self.isVaultMissing
+            ? self.nextEntry(.replaced, after: self.position) : nil
         self.persist { [isVaultMissing] record in
             if let foreign {
                 record.lineage.append(foreign)
@@ -118,18 +121,6 @@ extension Failover {
             }
         }
         self.state(asProbe: true)
-    }
-
-    /// By this entry every other node sees that what lies here is not what this node once served.
-    private func replacement(_ statement: Statement) -> LineageEntry {
-        let seen = max(self.record.epoch, self.record.lineage.epoch, statement.epoch)
-        return LineageEntry(
-            epoch: seen.next(ownedBy: self.bit),
-            owner: self.bit,
-            fork: self.position,
-            cause: .replaced,
-            wallSeconds: self.wallSeconds
-        )
     }
 
     // MARK: A secondary
@@ -318,27 +309,15 @@ extension Failover {
 
     /// Goes on as primary under the next own epoch, with the gate as it is.
     private mutating func beginEpoch(cause: EpochCause, after position: Position) {
-        let seen = max(
-            self.record.epoch,
-            self.record.lineage.epoch,
-            self.link.peer?.epoch ?? .none
-        )
-        let epoch = seen.next(ownedBy: self.bit)
-        let entry = LineageEntry(
-            epoch: epoch,
-            owner: self.bit,
-            fork: position,
-            cause: cause,
-            wallSeconds: self.wallSeconds
-        )
+        let entry = self.nextEntry(cause, after: position)
         self.persist { record in
             record.lineage.append(entry)
-            record.epoch = epoch
+            record.epoch = entry.epoch
         }
         self.primary.follower = nil
         self.primary.offer = nil
-        self.emit(.serveLog(under: epoch))
-        self.emit(.report(.promoted(epoch, cause)))
+        self.emit(.serveLog(under: entry.epoch))
+        self.emit(.report(.promoted(entry.epoch, cause)))
         self.state(asProbe: true)
     }
 }

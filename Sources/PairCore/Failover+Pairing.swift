@@ -302,22 +302,10 @@ extension Failover {
     }
 
     private mutating func becomeStandalone(cause: EpochCause) {
-        let seen = max(
-            self.record.epoch,
-            self.record.lineage.epoch,
-            self.link.peer?.epoch ?? .none
-        )
-        let epoch = seen.next(ownedBy: self.bit)
-        let entry = LineageEntry(
-            epoch: epoch,
-            owner: self.bit,
-            fork: self.position,
-            cause: cause,
-            wallSeconds: self.wallSeconds
-        )
+        let entry = self.nextEntry(cause, after: self.position)
         self.persist { [policy = self.configuration.policy] record in
             record.lineage.append(entry)
-            record.epoch = epoch
+            record.epoch = entry.epoch
             record.role = .standalone
             record.policy = policy
             record.right = .solo

@@ -130,25 +130,11 @@ extension Failover {
         cause: EpochCause,
         operation: NodeRecord.Operation? = nil
     ) {
-        let seen = max(
-            self.record.epoch,
-            self.record.lineage.epoch,
-            self.link.peer?.epoch ?? .none
-        )
-        let epoch =
-            self.has(.ignoreParity)
-            ? Epoch(rawValue: seen.rawValue + 1) : seen.next(ownedBy: self.bit)
         if self.has(.openBeforePersist) { self.openGate() }
-        let entry = LineageEntry(
-            epoch: epoch,
-            owner: self.bit,
-            fork: self.position,
-            cause: cause,
-            wallSeconds: self.wallSeconds
-        )
+        let entry = self.nextEntry(cause, after: self.position)
         self.persist { [policy = self.configuration.policy] record in
             record.lineage.append(entry)
-            record.epoch = epoch
+            record.epoch = entry.epoch
             record.role = .primary
             record.policy = policy
             record.right = .solo
@@ -166,8 +152,8 @@ extension Failover {
         self.link.request = nil
         self.state = .primary(Primary(stage: .serving))
         self.openGate()
-        self.emit(.serveLog(under: epoch))
-        self.emit(.report(.promoted(epoch, cause)))
+        self.emit(.serveLog(under: entry.epoch))
+        self.emit(.report(.promoted(entry.epoch, cause)))
         self.state(asProbe: true)
         // Whoever asked for it may be alone with this node: no word of the peer will come.
         self.settleAwaited()

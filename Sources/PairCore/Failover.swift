@@ -185,6 +185,23 @@ extension Failover {
         if self.record != before { self.emit(.persist(self.record)) }
     }
 
+    /// The entry of this node's next epoch, above all that it has seen.
+    func nextEntry(_ cause: EpochCause, after fork: Position) -> LineageEntry {
+        let seen = max(
+            self.record.epoch,
+            self.record.lineage.epoch,
+            self.link.peer?.epoch ?? .none
+        )
+        return LineageEntry(
+            epoch: self.has(.ignoreParity)
+                ? Epoch(rawValue: seen.rawValue + 1) : seen.next(ownedBy: self.bit),
+            owner: self.bit,
+            fork: fork,
+            cause: cause,
+            wallSeconds: self.wallSeconds
+        )
+    }
+
     /// Asks for layer 1; nothing is certain before `gateClosed`.
     mutating func closeGate() {
         guard self.gate == .open || self.gate == .unmanaged else { return }
