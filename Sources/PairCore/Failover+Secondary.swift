@@ -165,7 +165,9 @@ extension Failover {
         else { return }
         let mine = (self.record.epoch, self.position.txid, self.bit == .zero ? 1 : 0)
         let theirs = (statement.epoch, statement.position.txid, self.bit == .zero ? 0 : 1)
-        guard statement.isSeeding || mine > theirs else { return }
+        // Both compute the same: whoever has no vault cannot lead.
+        let leads = self.hasVault == statement.hasVault ? mine > theirs : self.hasVault
+        guard statement.isSeeding || leads else { return }
         self.becomePrimary(cause: .resolution)
     }
 
