@@ -154,6 +154,22 @@ struct FailoverVaultTests {
         #expect(pair.disks[0].right == .solo)
     }
 
+    @Test func `keeps its node from leading where both follow, and the other one leads`() {
+        var pair = FailoverPair.protected()
+        for node in [0, 1] {
+            pair.disks[node].role = .secondary
+            pair.disks[node].arming = .never
+        }
+
+        pair.start(0, isVaultMissing: true)
+        pair.start(1)
+        pair.deliver()
+        pair.tick(10)
+
+        #expect(pair.nodes[1].record.role == .primary && pair.nodes[1].gate == .open)
+        #expect(pair.nodes[0].record.role == .secondary)
+    }
+
     @Test(arguments: [true, false])
     func `that was replaced does not win against a promoted peer`(hasWritten: Bool) {
         var pair = FailoverPair.protected()
