@@ -189,6 +189,20 @@ extension NodeLoop {
         }
     }
 
+    /// What lay in the copy's place, and could not be used, has been taken away.
+    func goOnWithoutCopy() {
+        self.vault = .untouched
+        self.attachTrouble = nil
+        self.isSurveying = false
+        self.isMarked = false
+        self.restPosition = nil
+        if self.failover == nil {
+            self.startMachine(position: nil)
+        } else {
+            self.tell(.vaultLost)
+        }
+    }
+
     /// Notices when the copy is not there any more: the primary has all that was in it, so it is taken
     /// anew.
     func lookForCopy() {

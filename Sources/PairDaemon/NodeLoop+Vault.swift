@@ -44,6 +44,9 @@ extension NodeLoop {
             self.beginWith(attachment, mode)
             if case .attached = self.vault { self.attachTrouble = nil }
         case .failure(let error):
+            if self.record.role == .secondary, self.isVaultMissing {
+                return self.goOnWithoutCopy()
+            }
             let reason = "\(error)"
             self.waitForVault(mode, because: reason)
             if oldReason != reason {

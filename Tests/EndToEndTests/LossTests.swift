@@ -209,6 +209,30 @@ extension EndToEnd {
             }
         }
 
+        @Test(arguments: [false, true])
+        func `and has garbage in its place is taken anew when that is removed`(
+            isRestarted: Bool
+        ) async throws {
+            try await self.pair { lab in
+                if isRestarted { try await lab.kill(.two) }
+                try self.removeVault(lab, .two)
+                let vault = lab.folder.vault(.two)
+                try Data(repeating: 65, count: 10_000).write(to: URL(fileURLWithPath: vault))
+                if isRestarted { try await lab.start(.two) }
+                try await eventually("node 2 says what lies there", within: .seconds(30)) {
+                    try await lab.status(.two).reasons.contains { $0.contains(vault) }
+                }
+                try await eventually("node 1 knows it", within: .seconds(30)) {
+                    try await lab.status(.one).verdict == .unprotected
+                }
+
+                try FileManager.default.removeItem(atPath: vault)
+
+                try await lab.protected()
+                try await lab.expectEqual(atLeast: 200)
+            }
+        }
+
         @Test func `makes a primary that runs fail, and its secondary say so`() async throws {
             try await LabPair.enabled { lab in
                 try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 200)
