@@ -44,8 +44,9 @@ extension NodeLoop {
             self.beginWith(attachment, mode)
             if case .attached = self.vault { self.attachTrouble = nil }
         case .failure(let error):
-            if self.record.role == .secondary, self.isVaultMissing {
-                return self.goOnWithoutCopy()
+            let isSecondary = self.record.role == .secondary
+            if isSecondary || self.failover == nil, self.isVaultMissing {
+                return isSecondary ? self.goOnWithoutCopy() : self.startWithoutVault()
             }
             let reason = "\(error)"
             self.waitForVault(mode, because: reason)

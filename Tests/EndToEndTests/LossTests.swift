@@ -135,6 +135,24 @@ extension EndToEnd {
             }
         }
 
+        @Test func `is missed too when what lay in its place could not be used`() async throws {
+            try await self.pair { lab in
+                let vault = lab.folder.vault(.one)
+                try await lab.kill(.one)
+                try self.removeVault(lab, .one)
+                try Data(repeating: 65, count: 10_000).write(to: URL(fileURLWithPath: vault))
+                try await lab.start(.one)
+                try await eventually("node 2 serves", within: .seconds(30)) {
+                    try await lab.status(.two).local.gate == .open
+                }
+                #expect(try await lab.status(.one).reasons.contains { $0.contains(vault) })
+
+                try FileManager.default.removeItem(atPath: vault)
+
+                try await self.expectTakenOver(lab, tails: 0)
+            }
+        }
+
         @Test func `is served again when it is back`() async throws {
             try await self.pair { lab in
                 let folder = lab.folder.folder(.one)
