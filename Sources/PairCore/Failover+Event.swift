@@ -40,9 +40,11 @@ extension Failover {
         /// A primary's capture cannot prove that nothing is missing after this position; `isReplaced`
         /// when nothing shows either that the vault still holds what came before it.
         case continuityLost(after: Position, isReplaced: Bool)
-        /// A vault lies where there was none when this node started: the one that it served, as far as
-        /// the log tells, or another.
+        /// A vault lies where there was none, or where it was not trusted: the one that this node had, as
+        /// far as the log tells, or another.
         case vaultFound(Position, isOurs: Bool)
+        /// A vault that is about to be taken into custody has no marker, though it should have one.
+        case vaultSuspected
         /// The vault in custody is no longer the file at its path.
         case vaultLost
         case operatorAsked(Request)

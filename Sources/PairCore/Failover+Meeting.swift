@@ -5,6 +5,7 @@ extension Failover {
         case .primary: self.primaryMeets(primary: statement, fresh: fresh)
         case .secondary: self.primaryHears(secondary: statement)
         case .none:
+            self.dropWithdrawn(by: statement)
             self.takePledge(statement)
             self.settleDoubt(by: statement)
             self.finishDisabling(after: statement)
@@ -93,17 +94,8 @@ extension Failover {
     mutating func yield(to statement: Statement) {
         if !self.has(.yieldOpen) { self.emit(.setMarker) }
         self.emit(.stopLog)
-        // By this entry every other node sees that what lies here is not what this node once served.
-        let foreign =
-            self.isVaultLost && !self.isVaultMissing
-            ? self.nextEntry(.replaced, after: self.position) : nil
-        self.persist { [isVaultMissing] record in
-            if let foreign {
-                record.lineage.append(foreign)
-                record.epoch = foreign.epoch
-            }
+        self.persist { record in
             record.quarantineReason = nil
-            if isVaultMissing { record.isSeeding = true }
             record.role = .secondary
             record.right = .solo
             Self.disarm(&record, upTo: statement.arming.generation)
@@ -301,6 +293,15 @@ extension Failover {
 
     /// The peer may hold transactions that were never proven here: its own epoch keeps them apart.
     mutating func continuityLost(at position: Position, isReplaced: Bool) {
+        if isReplaced, case .standalone = self.state {
+            // Known before the vault is served, and before the peer's copy could be taken for older.
+            let entry = self.nextEntry(.replaced, after: position)
+            return self.persist { record in
+                record.lineage.append(entry)
+                record.epoch = entry.epoch
+                record.quarantineReason = nil
+            }
+        }
         guard case .primary(let primary) = self.state, primary.stage != .inDoubt,
             !self.isVaultLost
         else { return }
@@ -313,6 +314,7 @@ extension Failover {
         self.persist { record in
             record.lineage.append(entry)
             record.epoch = entry.epoch
+            record.quarantineReason = nil
         }
         self.primary.follower = nil
         self.primary.offer = nil

@@ -50,6 +50,7 @@ extension Failover {
 
     /// Carries out what the peer's operator asked of this node.
     mutating func serve(_ request: Request) {
+        guard !self.record.abortedOperations.contains(request.id) else { return }
         switch request.verb {
         case .enableHA: self.enableForPeer(request)
         case .disableHA:
@@ -114,6 +115,7 @@ extension Failover {
 
     private mutating func askToPromote(_ request: Request, isForced: Bool) -> Reply {
         switch self.state {
+        case .secondary where self.isVaultMissing: return .refused(.vaultLost)
         case .secondary(let secondary):
             if let peer = self.link.peer, peer.relinquish?.successor == self.bit,
                 peer.epoch == self.record.epoch, self.position == peer.relinquish?.position
@@ -147,7 +149,7 @@ extension Failover {
             guard isForced, self.gate == .closed else {
                 return .refused(.unsafe(secondsUntilSafe: 0))
             }
-            self.becomePrimary(cause: self.isVaultLost ? .replaced : .forced)
+            self.becomePrimary(cause: .forced)
             return .done
         case .idle, .standalone, .starting, .failed: return .refused(.haIsOff)
         }
@@ -240,6 +242,18 @@ extension Failover {
         let fulfilled = self.awaited
             .filter { self.isFulfilled($0.request, askedAs: $0.role) }.map(\.request.id)
         self.endAwaited(.done) { fulfilled.contains($0.id) }
+    }
+
+    /// Stops asking the peer for what has come about, or is called off.
+    mutating func forgetRequest(_ id: OperationID) {
+        if self.link.request?.id == id { self.link.request = nil }
+    }
+
+    /// This node never acts on that operation again, whoever asks for it.
+    static func callOff(_ id: OperationID, in record: inout NodeRecord) {
+        guard !record.abortedOperations.contains(id) else { return }
+        record.abortedOperations.append(id)
+        if record.abortedOperations.count > 64 { record.abortedOperations.removeFirst() }
     }
 
     mutating func endAwaited(_ reply: Reply, where isMeant: (Request) -> Bool) {

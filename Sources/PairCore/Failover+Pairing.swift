@@ -41,7 +41,7 @@ extension Failover {
             // Nothing is given up where there is nothing.
             guard isDiscarding || !peer.hasVault else { return .refused(.bothServe) }
             var asking = joining
-            asking.step = EnablingStep.askingDiscarding
+            asking.step = isDiscarding ? EnablingStep.askingDiscarding : EnablingStep.asking
             self.persist { $0.operation = asking }
             self.repeatAsking()
             self.state(asProbe: true)
@@ -56,8 +56,12 @@ extension Failover {
     /// The peer need not be there: what it has given up already it is asked to take up again.
     private mutating func takeBackDisabling(_ request: Request) -> Reply {
         let joining = self.operation(request, .enableHA, step: EnablingStep.joining)
+        let withdrawn = self.record.operation?.id
         self.endAwaited(.aborted) { if case .disableHA = $0.verb { true } else { false } }
-        self.persist { $0.operation = joining }
+        self.persist { record in
+            if let withdrawn { Self.callOff(withdrawn, in: &record) }
+            record.operation = joining
+        }
         self.state(asProbe: true)
         return .started
     }
@@ -182,7 +186,9 @@ extension Failover {
         case .primary:
             // Its operator may have been quicker than this node's, who has had it withdrawn.
             if case .disableHA = self.link.request?.verb { return }
-            guard statement.operation?.verb == .enableHA else { return }
+            guard let operation = statement.operation, operation.verb == .enableHA,
+                !self.record.abortedOperations.contains(operation.id)
+            else { return }
             self.link.request = nil
             self.closeThenJoin()
         case .secondary: self.beginIfJoined(by: statement)
@@ -226,7 +232,10 @@ extension Failover {
         case .standalone, .none:
             guard let operation = self.record.operation else { return .nothingToDo }
             // Withdraws an operation that has not begun here.
-            self.persist { $0.operation = nil }
+            self.persist { record in
+                Self.callOff(operation.id, in: &record)
+                record.operation = nil
+            }
             self.link.request = nil
             self.endAwaited(.aborted) { $0.id == operation.id }
             guard self.link.peer?.role == .primary, self.peerIsReachable else {
@@ -241,6 +250,7 @@ extension Failover {
             if case .primary(let primary) = self.state, primary.stage == .inDoubt {
                 return .refused(.inDoubt)
             }
+            guard !self.isVaultLost else { return .refused(.vaultLost) }
             // One that was heard a moment ago may have died since.
             if isForced, !self.peerIsHeardNow {
                 guard self.gate != .closing else { return .refused(.peerUnreachable) }
@@ -248,7 +258,6 @@ extension Failover {
                 return .done
             }
             guard self.peerIsReachable else { return .refused(.peerUnreachable) }
-            guard !self.isVaultLost else { return .refused(.vaultLost) }
             self.beginDisabling(request, isForced: isForced)
             return .started
         }
@@ -274,7 +283,11 @@ extension Failover {
         }
         self.endAwaited(.aborted) { if case .enableHA = $0.verb { true } else { false } }
         let operation = self.operation(request, .disableHA, step: step)
-        self.persist { $0.operation = operation }
+        self.persist { record in
+            // It is not to be asked for again by a peer that has not heard of this.
+            if let ended = record.operation { Self.callOff(ended.id, in: &record) }
+            record.operation = operation
+        }
         self.state(asProbe: true)
     }
 
@@ -282,7 +295,7 @@ extension Failover {
     mutating func continueDisabling() {
         guard let operation = self.record.operation, operation.verb == .disableHA,
             operation.step == DisablingStep.forced, !self.peerIsHeardNow, self.gate != .closing,
-            case .primary(let primary) = self.state
+            !self.isVaultLost, case .primary(let primary) = self.state
         else { return }
         switch primary.stage {
         case .inDoubt, .handingOver: return
@@ -351,6 +364,7 @@ extension Failover {
             record.suspension = nil
         }
         self.state = .idle
+        self.link.request = nil
         self.emit(.report(.haDisabled))
         self.endAwaitedButDisabling()
         self.state(asProbe: false)
@@ -360,7 +374,29 @@ extension Failover {
     /// A peer that is primary or secondary of an older epoch parks itself.
     mutating func standaloneHears(_ statement: Statement) {
         self.pledgeUnarmed(to: statement)
+        self.endAskingOneThatServes(statement)
         self.beginIfJoined(by: statement)
+    }
+
+    /// The peer was asked to join because it had no vault, and has one again: nothing of it is given up
+    /// without a word.
+    private mutating func endAskingOneThatServes(_ statement: Statement) {
+        guard statement.role == .standalone, statement.hasVault,
+            let operation = self.record.operation, operation.verb == .enableHA,
+            operation.step == EnablingStep.asking
+        else { return }
+        self.persist { $0.operation = nil }
+        self.forgetRequest(operation.id)
+        self.endAwaited(.refused(.bothServe)) { $0.id == operation.id }
+    }
+
+    /// The peer does not join for this operation any more.
+    mutating func dropWithdrawn(by statement: Statement) {
+        guard let operation = self.record.operation, operation.verb == .enableHA,
+            statement.aborted.contains(operation.id)
+        else { return }
+        self.persist { $0.operation = nil }
+        self.endAwaited(.aborted) { $0.id == operation.id }
     }
 
     mutating func askToStandAlone(_ request: Request) -> Reply {

@@ -39,7 +39,8 @@ extension Failover {
                 case .notSeeding: !self.record.isSeeding
                 case .silence: self.silence >= self.timing.timeout
                 case .listened: listened >= self.timing.search
-                case .vaultFit: promoting?.checked != nil || secondary.unfit == nil
+                case .vaultFit:
+                    !self.isVaultMissing && (promoting?.checked != nil || secondary.unfit == nil)
                 case .reach: !self.configuration.hasReach || promoting?.isReached == true
                 }
             return Condition(name: name, isMet: isMet)

@@ -88,6 +88,7 @@ extension Failover {
     private mutating func adopt(_ epoch: Epoch, _ lineage: Lineage) {
         self.persist { record in
             record.isSeeding = false
+            record.quarantineReason = nil
             record.epoch = epoch
             record.lineage = lineage
         }

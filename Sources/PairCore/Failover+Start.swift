@@ -12,6 +12,10 @@ extension Failover {
         self.persist { [policy = self.ownPolicy] record in
             record.incarnation += 1
             record.policy = policy
+            // Whether the peer is down is for an operator of this day to say.
+            if record.operation?.verb == .disableHA {
+                record.operation?.step = DisablingStep.askingForPledge
+            }
         }
         self.repeatAsking()
         switch self.record.role {
@@ -34,13 +38,15 @@ extension Failover {
 
     private mutating func startPrimary() {
         if self.record.relinquish != nil {
+            if self.isVaultMissing { self.rememberLoss() }
             self.state = .primary(Primary(stage: .inDoubt))
             self.emit(.setMarker)
             self.emit(.report(.inDoubt))
             return
         }
-        guard !self.isVaultMissing, self.record.quarantineReason == nil else {
-            return self.lackVault()
+        switch Self.quarantine(of: self.record) {
+        case .lost, .foreign: return self.lackVault()
+        case .replacing, .suspect, nil: if self.isVaultMissing { return self.lackVault() }
         }
         if self.has(.openAtStart) {
             self.state = .primary(Primary(stage: .serving))

@@ -127,7 +127,7 @@ extension Failover {
             record.operation = nil
         }
         self.emit(.clearMarker)
-        if self.isVaultMissing {
+        if self.isVaultMissing || self.record.quarantineReason != nil {
             self.lackVault()
         } else {
             self.primary.stage = .closed(self.closed(for: .searching))
@@ -145,6 +145,7 @@ extension Failover {
         guard let operation = statement.operation else {
             guard let ended = self.record.operation else { return }
             self.persist { $0.operation = nil }
+            self.forgetRequest(ended.id)
             // The roles are as they were.
             switch ended.verb {
             case .switchover: self.endAwaited(.aborted) { $0.id == ended.id }
@@ -164,6 +165,7 @@ extension Failover {
             self.becomeParked()
         case .enableHA, .promote:
             self.persist { $0.operation = operation }
+            self.forgetRequest(operation.id)
         case .switchover:
             guard self.secondary.stage == .following,
                 self.record.arming.isArmed || self.record.policy.failover == .manual,
@@ -171,7 +173,7 @@ extension Failover {
             else { return }
             self.persist { $0.operation = operation }
             // It has got through; called off, it is not to begin again.
-            if self.link.request?.id == operation.id { self.link.request = nil }
+            self.forgetRequest(operation.id)
             self.state(asProbe: false)
         }
     }
@@ -184,15 +186,17 @@ extension Failover {
         let isAborted =
             self.record.abortedOperations.contains(relinquish.operation)
             && !self.has(.ignoreAbort)
-        if !isAborted, self.position == relinquish.position, !self.record.isSeeding {
+        if !isAborted, self.position == relinquish.position, !self.record.isSeeding,
+            !self.isVaultMissing
+        {
             self.emit(.stopLog)
             self.becomePrimary(cause: .switchover)
         } else if statement.isProbe, !isAborted {
             self.persist { record in
-                record.abortedOperations.append(relinquish.operation)
-                if record.abortedOperations.count > 64 { record.abortedOperations.removeFirst() }
+                Self.callOff(relinquish.operation, in: &record)
                 record.operation = nil
             }
+            self.forgetRequest(relinquish.operation)
             self.state(asProbe: false)
         }
     }

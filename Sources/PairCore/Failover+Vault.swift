@@ -2,8 +2,27 @@
 ///
 /// A primary's vault that is gone may live on in the peer's copy alone. So whoever has lost it serves
 /// nothing and sends no heartbeat: the peer promotes itself after its timeout, or an operator decides
-/// sooner. What an application has made in its place since is never taken for the pair's vault.
+/// sooner. Whatever else comes to lie in a vault's place gets an entry of its own in the lineage
+/// (`replaced`) before it is served, marked or copied over: by that entry both nodes know that neither
+/// of the two vaults holds what the other does, and whichever has to give way is sealed first.
 extension Failover {
+    /// Why a node does not go by the vault that it finds; kept in the record over restarts.
+    package enum Quarantine: String, Hashable, Sendable {
+        /// A primary's vault was missing; by the next start an application may have made another.
+        case lost = "the vault that was served here is gone"
+        /// Another lies in its place, and the lineage says so; an operator decides.
+        case foreign = "another vault lies in the place of the one that was served"
+        /// Another was found in its place and is about to be served; the lineage does not say so yet.
+        case replacing = "another vault is taken for the one that was served"
+        /// What lies here has no marker, although nobody was to write to it.
+        case suspect = "the vault may have been written to by others"
+    }
+
+    /// What the record says of this node's vault; `nil` when it can be trusted.
+    package static func quarantine(of record: NodeRecord) -> Quarantine? {
+        record.quarantineReason.flatMap(Quarantine.init(rawValue:))
+    }
+
     /// Of a primary: nothing that lies here may be served without an operator's word.
     package var isVaultLost: Bool {
         guard case .primary(let primary) = self.state, case .closed(let closed) = primary.stage
@@ -14,57 +33,97 @@ extension Failover {
     /// What lies here is the vault that this node speaks of.
     var holdsVault: Bool { self.hasVault && !self.isVaultLost }
 
-    /// Remembered over restarts, because by the next one an application may have made a new vault.
-    private static let lostVault = "the vault that was served here is gone"
-
     func closed(for reason: Primary.Closed.Reason) -> Primary.Closed {
         Primary.Closed(reason: reason, since: self.clock.longest, gateWasOpen: false)
     }
 
-    /// A primary that starts without its vault, or with another in its place.
+    /// A primary without its vault, or with another in its place.
     mutating func lackVault() {
-        self.persist { $0.quarantineReason = Self.lostVault }
+        if self.isVaultMissing { self.rememberLoss() }
         self.state = .primary(Primary(stage: .closed(self.closed(for: .vaultLost))))
     }
 
+    mutating func rememberLoss() {
+        guard Self.quarantine(of: self.record) != .foreign else { return }
+        self.persist { $0.quarantineReason = Quarantine.lost.rawValue }
+    }
+
+    /// - Parameter isOurs: the log proves that it is the one that this node had.
     mutating func vaultFound(at position: Position, isOurs: Bool) {
-        guard self.isVaultMissing || self.isVaultLost else { return }
+        // The offer to hand over speaks of the vault that was here; it is settled first.
+        if case .primary(let primary) = self.state, primary.stage == .inDoubt { return }
         self.isVaultMissing = false
         self.hasVault = true
+        let wasLost = self.isVaultLost
+        if isOurs {
+            self.position = position
+            self.persist { record in
+                record.quarantineReason = nil
+                if record.role == .secondary { record.isSeeding = false }
+            }
+        } else {
+            self.adoptForeign(position)
+        }
         switch self.state {
-        case .standalone:
-            self.position = position
-            self.openGate()
-        case .primary(let primary):
-            guard case .closed(let closed) = primary.stage, closed.reason == .vaultLost, isOurs
-            else { break }
-            self.position = position
-            self.persist { $0.quarantineReason = nil }
+        case .standalone: self.openGate()
+        case .primary where wasLost && isOurs:
             self.primary.stage = .closed(self.closed(for: .searching))
             self.emit(.serveLog(under: self.record.epoch))
-        case .starting, .idle, .secondary, .failed: break
+        case .secondary:
+            self.emit(.stopLog)
+            self.resumeFollowing()
+        case .primary, .idle, .starting, .failed: break
         }
         self.state(asProbe: true)
     }
 
+    /// From now on the lineage says that this vault is not the one that it spoke of.
+    private mutating func adoptForeign(_ position: Position) {
+        let isPrimary = self.record.role == .primary
+        if !isPrimary || Self.quarantine(of: self.record) != .foreign {
+            let entry = self.nextEntry(.replaced, after: self.position)
+            self.persist { record in
+                record.lineage.append(entry)
+                record.epoch = entry.epoch
+                record.isSeeding = false
+                record.quarantineReason = isPrimary ? Quarantine.foreign.rawValue : nil
+                Self.disarmUnlessLeased(&record)
+            }
+        }
+        self.position = Position(
+            epoch: self.record.epoch,
+            txid: position.txid,
+            digest: position.digest
+        )
+    }
+
+    /// What a secondary was armed for is another vault; what a primary has granted stays granted.
+    private static func disarmUnlessLeased(_ record: inout NodeRecord) {
+        if record.role != .primary { self.disarm(&record) }
+    }
+
+    /// Nobody but the applier should have written to what lies here, and it has no marker.
+    mutating func vaultSuspected() {
+        guard self.record.quarantineReason == nil else { return }
+        self.persist { $0.quarantineReason = Quarantine.suspect.rawValue }
+    }
+
     mutating func vaultLost() {
         switch self.state {
-        case .secondary(let secondary):
-            // The primary has all that was here; without a whole copy nobody promotes itself.
-            if case .rejoining = secondary.stage { return }
+        case .secondary:
+            // Not yet a reason to take a whole copy: it may be back before there is a primary.
             self.hasVault = false
             self.isVaultMissing = true
             self.emit(.stopLog)
             self.persist { record in
-                record.isSeeding = true
                 Self.disarm(&record)
+                record.quarantineReason = nil
             }
-            self.secondary.stage = .searching
-            self.secondary.nextProbe = self.clock.shortest
+            self.resumeFollowing()
             self.endAwaited(.aborted) { if case .promote = $0.verb { true } else { false } }
             self.state(asProbe: true)
         case .primary:
-            self.persist { $0.quarantineReason = Self.lostVault }
+            self.rememberLoss()
             self.fail()
         case .starting, .idle, .standalone, .failed: self.fail()
         }
@@ -73,7 +132,7 @@ extension Failover {
 
 extension Lineage {
     /// Since what both know another vault was put in the place of this history's.
-    func isReplaced(against other: Lineage) -> Bool {
+    package func isReplaced(against other: Lineage) -> Bool {
         self.entries.contains { $0.cause == .replaced && !other.contains($0.epoch) }
     }
 }

@@ -136,6 +136,7 @@ package struct Failover: Sendable {
         case .continuityLost(let position, let isReplaced):
             self.continuityLost(at: position, isReplaced: isReplaced)
         case .vaultFound(let position, let isOurs): self.vaultFound(at: position, isOurs: isOurs)
+        case .vaultSuspected: self.vaultSuspected()
         case .vaultLost: self.vaultLost()
         case .operatorAsked(let request): self.ask(request)
         case .configured(let configuration): self.configure(configuration)

@@ -33,7 +33,7 @@ extension NodeLoop {
         switch effect {
         case .persist(let record):
             let old = self.shell.keeper.current
-            try self.keepLog(of: old, becoming: record.role)
+            try self.keepLog(leaving: old, for: record)
             try self.shell.keeper.store(record)
             self.noteChanges(since: old)
             self.stopWaitingForVault(as: record.role)

@@ -88,9 +88,10 @@ extension NodeLoop {
         case .untouched: return
         case .attached: break
         case .attaching, .waiting:
+            guard isSet else { return self.isMarked = false }
             // The record that says so must not be durable before the marker is, if there is anything
-            // to mark.
-            guard isSet, !self.isVaultMissing else { return }
+            // of ours to mark.
+            guard !self.lacksVault else { return }
             throw VaultError.notRunning("custody")
         }
         _ = try self.comeToRest()

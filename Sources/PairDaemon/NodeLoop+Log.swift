@@ -210,6 +210,7 @@ extension NodeLoop {
             let connection = self.logLink, !self.isSurveying,
             self.shell.router.sink == nil, let request = self.logRequest
         else { return }
+        guard self.mayTakeCopy else { return }
         guard !self.wouldGiveUpUnknownVault else {
             self.log.trouble =
                 "this node holds a vault of its own that nobody has archived; move "
@@ -248,6 +249,20 @@ extension NodeLoop {
         shell.router.become(.sink(sink), on: connection)
         sink.begin(request)
         if case .archive(let tail) = self.log.wish { sink.sendArchive(tail) }
+    }
+
+    /// A copy goes over a vault only when that is in custody, or over none: whatever has come to lie at
+    /// the path is looked at first.
+    private var mayTakeCopy: Bool {
+        guard self.log.wish == .copy else { return true }
+        switch self.vault {
+        case .attached: return true
+        case .attaching, .waiting: return false
+        case .untouched:
+            guard self.mayHoldVault else { return true }
+            self.surveyAgain()
+            return false
+        }
     }
 
     /// The last guard before a copy: a vault that was never part of the pair's history, and is in no

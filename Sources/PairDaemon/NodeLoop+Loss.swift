@@ -13,7 +13,56 @@ extension NodeLoop {
         }
     }
 
+    /// Whether what was found is the vault that this node's record and log speak of.
+    ///
+    /// Where the marker was set nobody but the applier can have changed it since.
+    func isOurs(_ attachment: Vault.Attachment, _ mode: Vault.AttachMode) -> Bool {
+        if attachment.position != nil { return true }
+        guard mode == .closed(marked: true) else { return !attachment.isReplaced }
+        return attachment.wasMarked && Failover.quarantine(of: self.record) != .suspect
+    }
+
+    /// Where a vault stands that nothing proves: at a transaction unlike any that was ever logged.
+    func unprovenPosition(_ attachment: Vault.Attachment) -> Position {
+        Position(
+            epoch: self.record.epoch,
+            txid: self.lastLogged?.txid.next ?? .zero,
+            digest: attachment.scannedDigest
+        )
+    }
+
+    /// Takes note, durably and before it is marked, that what lies here may have been written to.
+    ///
+    /// - Returns: `false` when that cannot be made durable.
+    func suspectVault() -> Bool {
+        let record = self.record
+        guard record.role == .secondary || record.role == .none && record.peer?.wasEnabled == true,
+            record.quarantineReason == nil,
+            Vault.lacksMarker(path: self.shell.configuration.vaultPath)
+        else { return true }
+        if self.failover != nil {
+            self.tell(.vaultSuspected)
+            return self.failover?.nodeState != .failed
+        }
+        var suspecting = record
+        suspecting.quarantineReason = Failover.Quarantine.suspect.rawValue
+        do {
+            try self.shell.keeper.store(suspecting)
+            return true
+        } catch {
+            self.shell.report(error, during: .state, level: .critical)
+            return false
+        }
+    }
+
     // MARK: Of a node that served
+
+    /// An offer to hand over is settled before any other vault is looked at.
+    var mustSettleFirst: Bool {
+        let record = self.record
+        guard record.role == .primary, record.relinquish != nil else { return false }
+        return self.failover?.isVaultMissing ?? (Failover.quarantine(of: record) == .lost)
+    }
 
     /// Takes the place of a node without the vault that it had: the peer is heard, and operators too,
     /// while the vault is waited for.
@@ -27,7 +76,7 @@ extension NodeLoop {
         self.lastLogged = self.shell.vault.log.newest
         self.isMarked = Failover.needsMarker(self.record)
         self.waitForVault(.closed(marked: self.isMarked), because: "\(error)")
-        self.startMachine(position: nil)
+        self.startMachine(position: nil, isVaultMissing: self.record.role != .none)
     }
 
     /// The machine waits for a vault.
@@ -36,32 +85,66 @@ extension NodeLoop {
         return failover.isVaultLost || failover.isVaultMissing
     }
 
+    /// The first attachment of a node that serves: what it finds is its own, or is about to be.
+    func startServing(_ attachment: Vault.Attachment, _ mode: Vault.AttachMode) {
+        let quarantine = Failover.quarantine(of: self.record)
+        let isOurs = self.isOurs(attachment, mode)
+        let isHeld =
+            self.record.role == .primary && (quarantine == .lost || quarantine == .foreign)
+        if isHeld, !isOurs {
+            self.startMachine(position: nil)
+            let here = self.unprovenPosition(attachment)
+            self.reportForeignVault()
+            return self.tell(.vaultFound(here, isOurs: false))
+        }
+        let isReplaced = !isOurs || quarantine == .replacing
+        if isReplaced, quarantine != .replacing, !self.noteReplacing() {
+            return self.waitForVault(mode, because: "the node's record cannot be written")
+        }
+        let here = self.captureBeforeStart() ?? attachment.position
+        self.startMachine(position: here)
+        if isHeld {
+            let ours = here ?? self.unprovenPosition(attachment)
+            self.tell(.vaultFound(self.normalized(ours), isOurs: true))
+        }
+        self.reportGap(attachment, isReplaced: isReplaced)
+    }
+
+    /// Before the log begins anew: after that nothing else would tell that the vault is another one.
+    private func noteReplacing() -> Bool {
+        var record = self.record
+        record.quarantineReason = Failover.Quarantine.replacing.rawValue
+        do {
+            try self.shell.keeper.store(record)
+            return true
+        } catch {
+            self.shell.report(error, during: .state, level: .critical)
+            return false
+        }
+    }
+
     /// A vault has come to where there was none; only the one that was served here is served again.
     func foundVault(_ attachment: Vault.Attachment, _ mode: Vault.AttachMode) {
         self.lastLogged = self.shell.vault.log.newest
-        let isOurs = self.record.role == .standalone || !attachment.isReplaced
-        let here =
-            attachment.position
-            ?? Position(
-                epoch: self.record.epoch,
-                txid: self.lastLogged?.txid.next ?? .zero,
-                digest: attachment.scannedDigest
-            )
+        let isOurs = self.isOurs(attachment, mode)
+        let here = attachment.position ?? self.unprovenPosition(attachment)
         if !isOurs { self.reportForeignVault() }
         self.tell(.vaultFound(self.normalized(here), isOurs: isOurs))
-        guard isOurs else { return }
+        guard isOurs || self.record.role == .standalone else { return }
         if self.captureEpoch == nil {
             guard self.resumeCapture(mode) else { return }
         }
-        self.reportGap(attachment)
+        if isOurs { self.reportGap(attachment, isReplaced: false) }
     }
 
     func reportForeignVault() {
+        let path = self.shell.configuration.vaultPath
         self.shell.log.emit(
             .vaultReplaced,
             level: .critical,
-            "\(self.shell.configuration.vaultPath) is not the vault that this node served; it is "
-                + "not opened before an operator says so",
+            "\(path) is not the vault that this node had"
+                + (self.record.role == .primary
+                    ? "; it is not opened before an operator says so" : ""),
             ["last": self.lastLogged.map { "\($0)" } ?? "unknown"]
         )
     }
@@ -71,7 +154,8 @@ extension NodeLoop {
     func stopWaitingForVault(as role: Role) {
         switch (self.vault, role) {
         case (.waiting, .secondary), (.attaching, .secondary):
-            guard self.isVaultMissing else { return }
+            guard !self.isSurveying, self.failover?.isVaultMissing == true else { return }
+            // If anything lies there by now, it is looked at before it is copied over.
             self.vault = .untouched
             self.attachTrouble = nil
             self.isMarked = false
@@ -83,21 +167,35 @@ extension NodeLoop {
 
     /// What this node had committed with a vault that is gone, and the peer has not, is still in its log:
     /// it is kept before the log begins anew.
-    func keepLog(of old: NodeRecord, becoming role: Role) throws {
-        guard role == .secondary, old.role == .primary || old.role == .standalone,
-            self.failover?.isVaultMissing == true, let peer = self.failover?.link.peer,
+    func keepLog(leaving old: NodeRecord, for new: NodeRecord) throws {
+        guard old.role == .primary || old.role == .standalone,
             let newest = self.shell.vault.log.newest
         else { return }
-        let fork = old.lineage.fork(from: peer.lineage) ?? peer.position
-        guard newest.txid > fork.txid else { return }
+        let quarantine = Failover.quarantine(of: old)
+        let wasLost =
+            quarantine == .lost || quarantine == .foreign
+            || self.failover?.isVaultMissing == true
+        let isTakingCopy = new.role == .secondary && wasLost
+        let isServingAnother =
+            quarantine != .replacing && new.role != .secondary && new.quarantineReason == nil
+            && new.lineage.isReplaced(against: old.lineage)
+            || wasLost && new.role == .primary && new.quarantineReason == nil
+                && new.epoch != old.epoch
+        guard isTakingCopy || isServingAnother else { return }
+        let peer = self.failover?.link.peer
+        var reached = peer?.position.txid ?? old.peerAcknowledged?.txid ?? .zero
+        if let fork = peer.flatMap({ old.lineage.fork(from: $0.lineage) }) {
+            reached = min(reached, fork.txid)
+        }
+        guard newest.txid > reached else { return }
         let folder = try self.shell.vault.keepLog()
-        let count = newest.txid.distance(from: fork.txid)
+        let count = newest.txid.distance(from: reached)
         self.shell.log.emit(
             .divergenceArchived,
             level: .critical,
             "\(StatusText.counted(count, "transaction")) of the vault that is gone had not reached "
                 + "\(self.peerName); their pages are kept in \(folder)",
-            ["after": "\(fork)", "through": "\(newest)"]
+            ["after": "\(reached)", "through": "\(newest)"]
         )
         self.keptLogs = self.shell.vault.keptLogs
     }
@@ -106,7 +204,7 @@ extension NodeLoop {
     var keptLogReservations: [PairFacts.Reservation] {
         self.keptLogs.map { folder in
             .init(
-                "commits of a lost vault that no copy holds are kept, as pages, in \(folder)",
+                "commits of a lost vault that may be in no copy are kept, as pages, in \(folder)",
                 next: "rm -r \(folder), when they are of no more use"
             )
         }
@@ -175,10 +273,17 @@ extension NodeLoop {
         }
     }
 
-    /// Once a second: whether the copy in custody is still what applications find at its path.
+    /// Once a second: whether the copy in custody is still what applications find at its path, and
+    /// whether one that was gone is back.
     func lookAtFiles(_ now: Instant) {
-        guard self.hasStandingCopy, now - self.filesSeenAt >= Self.filesInterval else { return }
+        guard now - self.filesSeenAt >= Self.filesInterval else { return }
         self.filesSeenAt = now
+        if self.record.role == .secondary, case .untouched = self.vault, self.log.wish == .nothing,
+            self.failover?.isVaultMissing == true, self.mayHoldVault
+        {
+            return self.surveyAgain()
+        }
+        guard self.hasStandingCopy else { return }
         let shell = self.shell
         self.beside {
             do throws(VaultError) {
@@ -196,11 +301,8 @@ extension NodeLoop {
         self.isSurveying = false
         self.isMarked = false
         self.restPosition = nil
-        if self.failover == nil {
-            self.startMachine(position: nil)
-        } else {
-            self.tell(.vaultLost)
-        }
+        if self.failover == nil { self.startMachine(position: nil) }
+        self.tell(.vaultLost)
     }
 
     /// Notices when the copy is not there any more: the primary has all that was in it, so it is taken

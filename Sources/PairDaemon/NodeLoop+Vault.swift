@@ -10,6 +10,9 @@ import PairWire
 extension NodeLoop {
     /// Opens the vault beside the loop; the answer is an `attached` event.
     func attach(_ mode: Vault.AttachMode) {
+        if mode == .closed(marked: true), !self.suspectVault() {
+            return self.waitForVault(mode, because: "the node's record cannot be written")
+        }
         self.vault = .attaching(mode)
         let shell = self.shell
         self.beside {
@@ -48,6 +51,11 @@ extension NodeLoop {
             if isSecondary || self.failover == nil, self.isVaultMissing {
                 return isSecondary ? self.goOnWithoutCopy() : self.startWithoutVault()
             }
+            if self.isResuming, !self.lacksVault, self.isVaultMissing {
+                // Served until now: a peer that is armed is to hear nothing any more.
+                self.vault = .untouched
+                return self.giveUp(.replaced(path: self.shell.configuration.vaultPath))
+            }
             let reason = "\(error)"
             self.waitForVault(mode, because: reason)
             if oldReason != reason {
@@ -66,14 +74,18 @@ extension NodeLoop {
     private func beginWith(_ attachment: Vault.Attachment, _ mode: Vault.AttachMode) {
         guard self.failover != nil else {
             self.lastLogged = self.shell.vault.log.newest
-            let isForeign = self.record.quarantineReason != nil && attachment.isReplaced
-            let captured = isForeign ? nil : self.captureBeforeStart()
-            self.startMachine(position: captured ?? attachment.position)
-            guard !isForeign else { return self.reportForeignVault() }
-            if let captured { self.tell(.vaultFound(self.normalized(captured), isOurs: true)) }
-            return self.reportGap(attachment)
+            switch self.record.role {
+            case .primary, .standalone: return self.startServing(attachment, mode)
+            case .secondary, .none:
+                self.startMachine(position: attachment.position)
+                if self.mustBeJudged(attachment) { self.judge(attachment, mode) }
+                return
+            }
         }
-        if self.isSurveying {
+        if self.record.role == .secondary, self.mustBeJudged(attachment) {
+            self.isSurveying = false
+            self.judge(attachment, mode)
+        } else if self.isSurveying {
             self.isSurveying = false
             let here =
                 attachment.position.map { self.normalized($0) }
@@ -98,18 +110,37 @@ extension NodeLoop {
         } else if self.lacksVault {
             self.foundVault(attachment, mode)
         } else if self.record.role == .none, self.failover?.hasVault == false {
-            if attachment.hasTables, let position = self.restPosition {
-                self.tell(.positionChanged(self.normalized(position)))
-            }
+            guard mode == .closed(marked: true) else { return self.attach(.closed(marked: true)) }
+            if attachment.hasTables { self.judge(attachment, mode) }
         } else if self.record.role == .primary || self.record.role == .standalone {
+            // Before the gate opens: what is not proven to be the same gets an epoch of its own.
+            self.lastLogged = self.shell.vault.log.newest
+            self.reportGap(attachment, isReplaced: attachment.isReplaced)
             guard self.resumeCapture(mode) else { return }
-            self.reportGap(attachment)
             // Last, because a gap has begun another capture.
             if self.failover?.gate == .closing { self.closeGate() }
         }
         let waiting = self.afterAttaching
         self.afterAttaching = []
         for (event, _) in waiting { self.tell(event) }
+    }
+
+    /// Of a node that does not serve: more than the applier may have been at work here.
+    private func mustBeJudged(_ attachment: Vault.Attachment) -> Bool {
+        let wasEnabled = self.record.role == .secondary || self.record.peer?.wasEnabled == true
+        return Failover.quarantine(of: self.record) == .suspect || self.lacksVault
+            || wasEnabled && attachment.hasTables && attachment.position == nil
+                && !attachment.wasMarked
+    }
+
+    /// Tells the machine whether what lies here is the vault that this node had.
+    private func judge(_ attachment: Vault.Attachment, _ mode: Vault.AttachMode) {
+        self.lastLogged = self.shell.vault.log.newest
+        let isOurs = self.isOurs(attachment, mode)
+        let here = attachment.position ?? self.unprovenPosition(attachment)
+        if !isOurs { self.reportForeignVault() }
+        self.restPosition = attachment.position.map { self.normalized($0) }
+        self.tell(.vaultFound(self.normalized(here), isOurs: isOurs))
     }
 
     /// Capture had ended, and what can be proven has been found: goes on with the gate as it is.
@@ -139,7 +170,7 @@ extension NodeLoop {
 
     /// Captures what an application has committed while no daemon ran, behind a closed gate too: it
     /// is part of where this node stands, whoever turns out to be the primary.
-    private func captureBeforeStart() -> Position? {
+    func captureBeforeStart() -> Position? {
         let record = self.record
         guard record.role == .primary || record.role == .standalone, record.relinquish == nil else {
             return nil
@@ -153,26 +184,28 @@ extension NodeLoop {
         }
     }
 
-    func reportGap(_ attachment: Vault.Attachment) {
-        guard attachment.position == nil, self.record.role == .primary, self.lastLogged != nil
-        else { return }
-        if attachment.isReplaced {
+    func reportGap(_ attachment: Vault.Attachment, isReplaced: Bool) {
+        let serves = self.record.role == .primary || isReplaced && self.record.role == .standalone
+        guard serves, attachment.position == nil || isReplaced, self.lastLogged != nil else {
+            return
+        }
+        if isReplaced {
             let path = self.shell.configuration.vaultPath
             self.shell.log.emit(
                 .vaultReplaced,
                 level: .critical,
                 "\(path) is not the vault that was served here, or an older state of it; "
-                    + "\(self.peerName) archives its copy before it takes this one",
+                    + "what \(self.peerName) has is archived before it takes this one",
                 ["last": "\(self.gapStart)"]
             )
         }
         self.tell(
             .continuityLost(
                 after: self.normalized(self.gapStart),
-                isReplaced: attachment.isReplaced
+                isReplaced: isReplaced
             )
         )
-        guard attachment.isReplaced else { return }
+        guard isReplaced, self.record.role == .primary else { return }
         self.log.trouble =
             "the vault was replaced while paird was down; what only \(self.peerName) holds is "
             + "archived before it is overwritten"
@@ -182,7 +215,9 @@ extension NodeLoop {
     private var gapStart: Position { self.lastLogged ?? .start }
 
     /// Makes the machine from the record and tells it what was found.
-    func startMachine(position: Position?) {
+    ///
+    /// - Parameter isVaultMissing: what lies at the vault's path, if anything, is not to be looked at.
+    func startMachine(position: Position?, isVaultMissing: Bool = false) {
         let record = self.shell.keeper.current
         let content = self.shell.vault.content
         let hasVault =
@@ -207,8 +242,8 @@ extension NodeLoop {
             .started(
                 Failover.Start(
                     position: start,
-                    hasVault: hasVault || position != nil,
-                    isVaultMissing: record.role != .none && content == .missing,
+                    hasVault: !isVaultMissing && (hasVault || position != nil),
+                    isVaultMissing: isVaultMissing || record.role != .none && content == .missing,
                     wallSeconds: WallClock.seconds,
                     nonces: (.random, .random)
                 )

@@ -159,7 +159,7 @@ final class NodeLoop {
         case .open, .closing, .closed:
             if record.role == .secondary, !self.mayHoldVault {
                 self.startMachine(position: nil)
-            } else if record.role != .secondary, self.isVaultMissing {
+            } else if record.role != .secondary, self.isVaultMissing || self.mustSettleFirst {
                 self.startWithoutVault()
             } else if record.role == .standalone {
                 // Nobody can have promoted behind this node's back, so nobody needs to be kept out
@@ -184,7 +184,9 @@ final class NodeLoop {
 
     private func tick() {
         let now = self.shell.now
-        if case .waiting(let mode, let nextTry, _) = self.vault, now >= nextTry {
+        if case .waiting(let mode, let nextTry, _) = self.vault, now >= nextTry,
+            !self.mustSettleFirst
+        {
             // The machine may have changed its mind about the gate since.
             self.attach(self.isResuming ? self.presentMode : mode)
         }

@@ -88,7 +88,21 @@ extension Vault {
     ///
     /// - Throws: `.replaced` with the first path that names another file or none.
     package func checkFiles() throws(VaultError) {
-        try self.state.withLock { $0.vault }?.files.checkIdentity()
+        if let path = self.state.withLock({ $0.vault })?.files.displaced() {
+            throw .replaced(path: path)
+        }
+    }
+
+    /// Whether a database lies at `path` whose header lets applications write to it.
+    ///
+    /// The marker may be in its WAL alone; the attachment knows better then.
+    package static func lacksMarker(path: String) -> Bool {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var header = [UInt8](repeating: 0, count: Marker.byteOffset + 1)
+        guard read(descriptor, &header, header.count) == header.count else { return false }
+        return header[Marker.byteOffset] != Marker.set
     }
 
     /// SQLite's own check of the whole vault: "ok", or what it found first.

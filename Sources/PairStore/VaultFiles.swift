@@ -80,6 +80,25 @@ package struct VaultFiles: Sendable {
         }
     }
 
+    /// The first path that certainly names no file any more, or another one than is open.
+    ///
+    /// A path that cannot be looked at says nothing.
+    func displaced() -> String? {
+        for (descriptor, path) in [
+            (self.database, self.path), (self.wal, self.walPath), (self.shm, self.shmPath),
+        ] {
+            var open = stat()
+            var named = stat()
+            guard fstat(descriptor, &open) == 0 else { continue }
+            if stat(path, &named) != 0 {
+                if errno == ENOENT { return path }
+            } else if open.st_ino != named.st_ino || open.st_dev != named.st_dev {
+                return path
+            }
+        }
+        return nil
+    }
+
     package func databaseByteCount() throws(VaultError) -> Int {
         try Self.byteCount(of: self.database, path: self.path)
     }

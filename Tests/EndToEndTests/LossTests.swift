@@ -297,7 +297,7 @@ extension EndToEnd {
                 try await eventually("node 2 has noticed", within: .seconds(30)) {
                     let status = try await lab.status(.two)
                     return status.failover.conditions.contains {
-                        $0.name == "not seeding" && !$0.met
+                        $0.name == "vault passes its check" && !$0.met
                     }
                 }
                 let refused = try await lab.pairctl(
