@@ -155,6 +155,10 @@ extension NodeLoop {
             guard case .withTables = content else { return nil }
             return "a vault of its own"
         }
+        // There the vault has been replaced since: nothing of this one is in the new one.
+        if other.isReplaced(against: lineage), case .withTables = content {
+            return "the vault from before it was replaced, with all of its rows,"
+        }
         guard !other.includes(lineage), let position, let fork = other.fork(from: lineage),
             position.txid > fork.txid
         else { return nil }

@@ -135,6 +135,114 @@ extension EndToEnd {
             }
         }
 
+        @Test func `of a node that serves alone is not made up for without a word`() async throws {
+            try await self.pair { lab in
+                try await lab.operate(.one, ["disable-ha", "--wait", "--timeout", "30s"])
+                try await lab.kill(.one)
+                try self.removeVault(lab, .one)
+                try await lab.start(.one)
+                try await self.makeAnother(lab, .one)
+                try await eventually("node 1 serves what lies there") {
+                    try await lab.status(.one).local.gate == .open
+                }
+
+                let unsaid = try await lab.pairctl(.one, ["enable-ha"])
+                try await lab.enableHA(
+                    on: .one,
+                    ["--discard-peer-vault", "--confirm", "node-2"]
+                )
+
+                #expect(unsaid.status == 11, "\(unsaid.errors)")
+                #expect(unsaid.errors.contains("before it was replaced"), "\(unsaid.errors)")
+                let tail = try #require(try await lab.status(.one).tails.first)
+                let image = lab.folder.stateDirectory(.one) + "/tails/\(tail.id)/vault.db"
+                let kept = try await Command.run(
+                    try Programs.system("sqlite3"),
+                    ["file:\(image)?immutable=1", "SELECT value FROM counter;"]
+                )
+                #expect(kept.lines == ["200"], "\(kept.errors)")
+            }
+        }
+
+        @Test func `that is back after its node has given in is sealed`() async throws {
+            try await self.pair { lab in
+                let folder = lab.folder.folder(.one)
+                try await lab.kill(.one)
+                // With no daemon nothing of this is in the log.
+                try await LedgerWriter(try lab.application(.one), from: 201).run(
+                    rate: nil,
+                    until: 203
+                )
+                try FileManager.default.moveItem(
+                    atPath: folder + "/vault",
+                    toPath: folder + "/away"
+                )
+                try FileManager.default.createDirectory(
+                    atPath: folder + "/vault",
+                    withIntermediateDirectories: false
+                )
+                try await eventually("node 2 serves", within: .seconds(30)) {
+                    try await lab.status(.two).local.gate == .open
+                }
+                // The link is slow to come back, as a file system that is mounted late.
+                try lab.cut()
+                try await lab.start(.one)
+                try lab.pause(.two)
+                try lab.heal()
+                try FileManager.default.removeItem(atPath: folder + "/vault")
+                try FileManager.default.moveItem(
+                    atPath: folder + "/away",
+                    toPath: folder + "/vault"
+                )
+                try lab.resume(.two)
+
+                try await self.expectTakenOver(lab, tails: 1)
+                let tail = try #require(try await lab.status(.two).tails.first)
+                let image = lab.folder.stateDirectory(.two) + "/tails/\(tail.id)/vault.db"
+                let kept = try await Command.run(
+                    try Programs.system("sqlite3"),
+                    ["file:\(image)?immutable=1", "SELECT value FROM counter;"]
+                )
+                #expect(kept.lines == ["203"], "\(kept.errors)")
+            }
+        }
+
+        @Test func `of a secondary whose primary is gone can be put back and served`() async throws
+        {
+            try await self.pair { lab in
+                let folder = lab.folder.folder(.two)
+                try await lab.kill(.one)
+                try FileManager.default.moveItem(
+                    atPath: folder + "/vault",
+                    toPath: folder + "/away"
+                )
+                try FileManager.default.createDirectory(
+                    atPath: folder + "/vault",
+                    withIntermediateDirectories: false
+                )
+                try await eventually("node 2 misses its copy", within: .seconds(30)) {
+                    let log = try String(contentsOfFile: lab.folder.log(.two), encoding: .utf8)
+                    return log.contains("vault.replaced")
+                }
+                let promote = ["promote", "--force", "--confirm", "node-1", "--reason", "test"]
+                let refused = try await lab.pairctl(.two, promote)
+                try FileManager.default.removeItem(atPath: folder + "/vault")
+                try FileManager.default.moveItem(
+                    atPath: folder + "/away",
+                    toPath: folder + "/vault"
+                )
+
+                try await eventually("node 2 has its copy again", within: .seconds(30)) {
+                    try await lab.pairctl(.two, promote).status == 0
+                }
+
+                #expect(refused.status == 10, "\(refused.errors)")
+                let view = try Ledger.View(try await lab.sql(.two, Ledger.look).lines)
+                #expect(view.isConsistent && view.counter == 200, "\(view)")
+                #expect(try await lab.status(.two).local.gate == .open)
+            }
+        }
+
         @Test func `is missed too when what lay in its place could not be used`() async throws {
             try await self.pair { lab in
                 let vault = lab.folder.vault(.one)

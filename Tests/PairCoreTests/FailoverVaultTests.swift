@@ -154,6 +154,136 @@ struct FailoverVaultTests {
         #expect(pair.disks[0].right == .solo)
     }
 
+    /// A pair whose nodes are at transaction 10, and node 0 knows it of node 1.
+    private func shipped() -> FailoverPair {
+        var pair = FailoverPair.protected()
+        let position = Position(epoch: pair.disks[0].epoch, txid: TXID(10), digest: .empty)
+        for node in [0, 1] { pair.tell(node, .positionChanged(position)) }
+        pair.tell(0, .peerApplied(position, inSync: true))
+        return pair
+    }
+
+    private func seals(_ pair: FailoverPair, _ node: Int, since mark: Int = 0) -> Bool {
+        pair.effects(of: node, since: mark).contains { effect in
+            if case .sealTail = effect { true } else { false }
+        }
+    }
+
+    @Test func `of a node that serves alone, and then made anew, is not copied over unsealed`() {
+        var pair = self.shipped()
+        pair.ask(0, .disableHA(isForced: false), 40)
+        pair.deliver()
+        pair.tick(3)
+        pair.start(0, isVaultMissing: true)
+        let mark = pair.log.count
+
+        pair.tell(0, .vaultFound(self.foreign, isOurs: false))
+        let served = pair.effects(of: 0, since: mark)
+        pair.tick(3)
+        pair.ask(0, .enableHA(discardingPeerVault: false), 41)
+        pair.deliver()
+        pair.tick(5)
+
+        // Durable before it is served.
+        let persisted = served.firstIndex { if case .persist = $0 { true } else { false } }
+        let opened = served.firstIndex { if case .openGate = $0 { true } else { false } }
+        #expect(persisted != nil && opened != nil && (persisted ?? 1) < (opened ?? 0))
+        #expect(pair.nodes[0].gate == .open)
+        #expect(self.seals(pair, 1, since: mark))
+    }
+
+    @Test func `is not opened by a forced disable-ha`() {
+        var pair = self.shipped()
+        pair.start(0, isVaultMissing: true)
+        pair.tell(0, .vaultFound(self.foreign, isOurs: false))
+        pair.isCut = true
+        pair.inFlight = []
+        pair.tick(200)
+
+        pair.ask(0, .disableHA(isForced: true), 50)
+
+        let reply = Failover.Effect.reply(FailoverPair.operation(50), .refused(.vaultLost))
+        #expect(pair.log.last?.effect == reply && pair.nodes[0].gate == .closed)
+    }
+
+    @Test func `that comes back after its node has given in is sealed`() {
+        var pair = self.shipped()
+        pair.tick(900, only: [1])
+        pair.start(0, isVaultMissing: true)
+        pair.tick(3)
+        let mark = pair.log.count
+        #expect(pair.nodes[0].record.role == .secondary)
+
+        // More lies there than the log has: what was committed while no daemon ran.
+        pair.tell(0, .vaultSuspected)
+        let late = Position(epoch: Epoch(rawValue: 2), txid: TXID(11), digest: .empty)
+        pair.tell(0, .vaultFound(late, isOurs: false))
+        pair.deliver()
+        pair.tick(3)
+
+        #expect(self.seals(pair, 0, since: mark))
+        #expect(pair.disks[0].quarantineReason == nil)
+    }
+
+    @Test func `is remembered by a node in doubt, too`() {
+        var pair = FailoverPair.relinquished()
+        pair.inFlight = []
+        pair.isCut = true
+        pair.start(0, isVaultMissing: true)
+
+        pair.tell(0, .vaultFound(self.foreign, isOurs: false))
+        pair.ask(0, .promote(isForced: true), 70)
+
+        let reply = Failover.Effect.reply(FailoverPair.operation(70), .refused(.vaultLost))
+        #expect(pair.log.last?.effect == reply && pair.nodes[0].gate == .closed)
+        #expect(pair.disks[0].quarantineReason != nil)
+        // The peer has it applied, and takes over by the offer.
+        pair.isCut = false
+        pair.tick(5)
+        #expect(pair.nodes[1].gate == .open && pair.nodes[0].record.role == .secondary)
+    }
+
+    @Test func `that a secondary gets back while its primary is gone can be served by hand`() {
+        var pair = self.shipped()
+        let position = pair.nodes[1].position
+        pair.isCut = true
+        pair.inFlight = []
+        pair.tell(1, .vaultLost)
+        pair.ask(1, .promote(isForced: true), 79)
+        let gone = pair.log.last?.effect
+
+        pair.tell(1, .vaultFound(position, isOurs: true))
+        pair.tick(900, only: [1])
+        let waiting = pair.nodes[1].record.role
+        pair.ask(1, .promote(isForced: true), 80)
+
+        #expect(gone == .reply(FailoverPair.operation(79), .refused(.vaultLost)))
+        #expect(waiting == .secondary, "it was not armed any more")
+        #expect(pair.nodes[1].record.role == .primary && pair.nodes[1].gate == .open)
+    }
+
+    @Test func `is known for another one on a node that was parked since`() {
+        var pair = self.shipped()
+        pair.isCut = true
+        pair.inFlight = []
+        pair.tick(900, only: [1])
+        pair.ask(1, .disableHA(isForced: true), 90)
+        pair.tick(1, only: [1])
+        pair.start(0, isVaultMissing: true)
+        pair.tell(0, .vaultFound(self.foreign, isOurs: false))
+        pair.isCut = false
+        pair.tick(3)
+        let parked = pair.nodes[0].nodeState
+        let mark = pair.log.count
+
+        pair.ask(1, .enableHA(discardingPeerVault: false), 91)
+        pair.deliver()
+        pair.tick(5)
+
+        #expect(parked == .parked)
+        #expect(self.seals(pair, 0, since: mark))
+    }
+
     @Test func `keeps its node from leading where both follow, and the other one leads`() {
         var pair = FailoverPair.protected()
         for node in [0, 1] {

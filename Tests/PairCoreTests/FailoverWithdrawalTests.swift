@@ -125,6 +125,45 @@ struct FailoverWithdrawalTests {
         #expect(pair.disks[0].lineage.entries.last?.cause == .forced)
     }
 
+    @Test func `is not done without the peer after a restart`() {
+        var pair = FailoverPair.protected()
+        pair.isCut = true
+        pair.ask(0, .disableHA(isForced: true), 10)
+        pair.tick(900, only: [1])
+        let mark = pair.log.count
+
+        pair.start(0)
+        pair.isCut = false
+        pair.tick(10)
+
+        #expect(pair.nodes[1].record.role == .primary && pair.nodes[1].gate == .open)
+        #expect(pair.nodes[0].record.role == .secondary)
+        let opened = pair.effects(of: 0, since: mark).contains {
+            if case .openGate = $0 { true } else { false }
+        }
+        #expect(!opened)
+    }
+
+    @Test(arguments: [2, 60])
+    func `is not taken up again from a peer that had asked for it`(wait: Int) {
+        var pair = FailoverPair.protected()
+        pair.isClosingSlowly = true
+        pair.ask(1, .enableHA(discardingPeerVault: false), 11)
+        pair.deliver()
+        for _ in 0..<300 where pair.nodes[0].gate != .closing { pair.tick(1) }
+        pair.tick(wait)
+
+        pair.ask(0, .disableHA(isForced: false), 12)
+        pair.deliver()
+        pair.isClosingSlowly = false
+        pair.tick(60)
+
+        #expect(self.replies(pair, to: 11) == [.started, .aborted])
+        #expect(self.replies(pair, to: 12) == [.started, .done])
+        #expect(pair.nodes[0].record.role == .standalone)
+        #expect(pair.nodes[1].record.role == .none)
+    }
+
     @Test func `ends with the primary's role`() {
         var pair = FailoverPair.protected()
         pair.isCut = true
