@@ -144,7 +144,7 @@ extension Failover {
         if self.isAskedToGiveUp {
             self.link.request = nil
             self.join()
-        } else {
+        } else if !self.isVaultMissing {
             self.openGate()
         }
     }
@@ -397,6 +397,11 @@ extension Failover {
         else { return }
         self.persist { $0.operation = nil }
         self.endAwaited(.aborted) { $0.id == operation.id }
+        // This node became primary for that operation alone.
+        guard self.record.right == .solo, self.gate == .open, !self.isVaultLost,
+            operation.step == EnablingStep.joiningThenHandingOver
+        else { return }
+        self.becomeStandalone(cause: .disable)
     }
 
     mutating func askToStandAlone(_ request: Request) -> Reply {

@@ -122,17 +122,28 @@ extension Failover {
             self.resumeFollowing()
             self.endAwaited(.aborted) { if case .promote = $0.verb { true } else { false } }
             self.state(asProbe: true)
-        case .primary:
+        case .primary(let primary):
+            self.missServedVault()
             self.rememberLoss()
-            self.fail()
-        case .starting, .idle, .standalone, .failed: self.fail()
+            if primary.stage != .inDoubt {
+                self.primary.stage = .closed(self.closed(for: .vaultLost))
+            }
+            self.endAwaited(.aborted) { if case .switchover = $0.verb { true } else { false } }
+            self.state(asProbe: true)
+        case .standalone:
+            self.missServedVault()
+            self.state(asProbe: true)
+        case .starting, .idle, .failed: break
         }
     }
-}
 
-extension Lineage {
-    /// Since what both know another vault was put in the place of this history's.
-    package func isReplaced(against other: Lineage) -> Bool {
-        self.entries.contains { $0.cause == .replaced && !other.contains($0.epoch) }
+    /// The gate closes over the files that are gone, too: what an application that still has them
+    /// open would commit there could never be found again.
+    private mutating func missServedVault() {
+        self.hasVault = false
+        self.isVaultMissing = true
+        self.emit(.stopLog)
+        self.closeGate()
+        self.emit(.report(.fenced))
     }
 }

@@ -29,7 +29,7 @@ package struct LineageEntry: Hashable, Sendable, Codable {
     /// Where this epoch's history parts from the one before.
     package var fork: Position
     package var cause: EpochCause
-    /// Seconds since 1970, for display only.
+    /// Seconds since 1970, to be shown, and to tell entries apart; never compared for order.
     package var wallSeconds: Int64
 
     package init(
@@ -48,10 +48,14 @@ package struct LineageEntry: Hashable, Sendable, Codable {
 }
 
 extension LineageEntry {
-    /// Numbers of epochs alone do not tell two changes of primary apart: nodes that each served
-    /// alone before they were paired may have counted alike.
+    /// Whether it is one change of primary, wherever it is remembered.
+    ///
+    /// Numbers of epochs alone do not tell: nodes that each served alone, before they were paired or
+    /// after their pair was removed, may have counted alike, from the same position even. The time, which goes with an entry wherever it goes, is part of its
+    /// name here; whether it is right, or later than another, does not matter.
     fileprivate func isSame(_ other: LineageEntry) -> Bool {
-        self.epoch == other.epoch && self.fork == other.fork
+        self.epoch == other.epoch && self.fork == other.fork && self.cause == other.cause
+            && self.wallSeconds == other.wallSeconds
     }
 }
 
@@ -104,6 +108,13 @@ package struct Lineage: Hashable, Sendable, Codable {
     /// Both nodes name a position by it, whatever epoch they have come to since.
     package func epoch(of txid: TXID) -> Epoch {
         self.entries.last { $0.fork.txid < txid }?.epoch ?? self.entries.first?.epoch ?? .none
+    }
+
+    /// Since what both know another vault was put in the place of this history's.
+    package func isReplaced(against other: Lineage) -> Bool {
+        self.entries.contains { entry in
+            entry.cause == .replaced && !other.entries.contains(where: entry.isSame)
+        }
     }
 
     /// Adds the newest entry; its epoch must be above all others.

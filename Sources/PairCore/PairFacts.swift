@@ -201,6 +201,8 @@ package struct PairFacts: Hashable, Sendable {
     private var servesNothing: String { "this node serves nothing (\(self.state.rawValue))" }
 
     private static let readLog = "journalctl -u paird -n 50"
+    private static let restart =
+        "systemctl restart paird; what was wrong: journalctl -u paird -n 50"
 
     private var peer: String { self.names.peer ?? "the peer" }
 
@@ -208,14 +210,24 @@ package struct PairFacts: Hashable, Sendable {
         guard self.gate == .open else {
             let next =
                 switch self.state {
-                case .starting, .failed, .quarantined: Self.readLog
+                case .failed: Self.restart
+                case .starting, .quarantined: Self.readLog
                 case .draining, .promoting: "pairctl status --watch"
+                // It is there: the two are finding out how to go on.
+                case _ where self.peerGate != nil: "pairctl status --watch"
                 default:
                     "on \(self.peer): systemctl start paird; if it is known to be down: "
                         + "pairctl promote --force --confirm \(self.peer) --reason TEXT"
                 }
             let reason = "the primary's gate is closed (\(self.state.rawValue))"
             return Judgement(.down, [reason], next: next)
+        }
+        if self.state != .streaming, self.peerGate == .closed {
+            return Judgement(
+                .unprotected,
+                ["\(self.peer) is connected, and does not follow"],
+                next: "on \(self.peer): pairctl status"
+            )
         }
         guard self.state == .streaming else {
             return Judgement(

@@ -18,9 +18,16 @@ enum DiskProbe {
         let bytes = [UInt8](repeating: 0x70, count: 4096)
         guard write(descriptor, bytes, bytes.count) == bytes.count, fdatasync(descriptor) == 0
         else { return "\(path): \(String(cString: strerror(errno)))" }
-        if let space = Machine.space(at: directory), space.free < self.leastFreeBytes {
-            return "\(directory): only \(space.free >> 20) MiB are free"
+        return self.shortage(in: directory)
+    }
+
+    /// Less is free than a copy needs that is to be served.
+    static func shortage(in directory: String) -> String? {
+        guard let space = Machine.space(at: directory), space.free < self.leastFreeBytes else {
+            return nil
         }
-        return nil
+        let free = space.free >> 20
+        return "\(directory): only \(free) MiB are free, and a node that is to take over needs "
+            + "\(self.leastFreeBytes >> 20)"
     }
 }

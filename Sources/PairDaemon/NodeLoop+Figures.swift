@@ -12,6 +12,8 @@ struct Stopwatches {
     var pausedSince: Instant?
     /// Since when the gate has been closing, and whether that was said to take too long.
     var closing: (since: Instant, isReported: Bool)?
+    /// Who keeps it from closing, in the operator's words.
+    var closingTrouble: String?
     /// The tenth of a copy that was last reported.
     var copiedTenths: UInt64 = 0
 }
@@ -130,6 +132,9 @@ extension NodeLoop {
         let holder = (try? self.shell.vault.writer()) ?? nil
         guard self.stopwatches.closing?.isReported != true else { return holder?.pid }
         self.stopwatches.closing?.isReported = true
+        self.stopwatches.closingTrouble =
+            "\(holder?.pid.map { "process \($0)" } ?? "an application") holds a write transaction open "
+            + "on \(self.localName): nothing goes on before it ends; end it, or the process"
         self.shell.metrics.count(.gateOverruns)
         self.shell.log.emit(
             .gateOverrun,
@@ -140,9 +145,14 @@ extension NodeLoop {
         return holder?.pid
     }
 
+    /// Why the gate cannot close, while that lasts.
+    var closingTrouble: String? {
+        self.stopwatches.closing?.isReported == true ? self.stopwatches.closingTrouble : nil
+    }
+
     // MARK: A handing over that was called off
 
-    private static let calledOffMark = "the last handing over was called off: "
+    static let calledOffMark = "the last handing over was called off: "
 
     /// For how long `status` says why.
     private static let calledOffMemory = Duration.seconds(600)
@@ -181,9 +191,16 @@ extension NodeLoop {
         return self.presence?.reasons.first { $0.hasPrefix(Self.calledOffMark) }
     }
 
+    /// What the newest check of this copy found wrong, or the disk's shortage that it will find.
+    var unfitness: String? {
+        guard case .secondary(let secondary)? = self.failover?.state else { return nil }
+        return secondary.unfit ?? self.diskShortage
+    }
+
     /// What to add to the news that a verb was called off.
     func calledOffReason(for call: OperatorCall) -> String {
         switch call.request.command {
+        case .promote where self.unfitness != nil: return ": \(self.unfitness ?? "")"
         case .switchover, .promote, .enableHA: break
         default: return ""
         }

@@ -73,6 +73,7 @@ extension NodeLoop {
             self.tell(
                 .gateClosed(here.map { self.normalized($0) } ?? self.failover?.position ?? .start)
             )
+            self.lookForOtherVault()
         case .failure(let error):
             self.shell.report(error, during: .gate, level: .critical)
             // Capture had to stop: that is news of its own, after which the gate is closed again.

@@ -123,6 +123,20 @@ extension NodeLoop {
         }
     }
 
+    /// The gate has closed over files that are gone: what comes to lie in their place is kept from being
+    /// written to as well.
+    func lookForOtherVault() {
+        guard self.lacksVault, self.captureEpoch == nil,
+            self.record.role == .primary || self.record.role == .standalone
+        else { return }
+        switch self.vault {
+        case .attached, .untouched:
+            let error = VaultError.missing(path: self.shell.configuration.vaultPath)
+            self.waitForVault(.closed(marked: false), because: "\(error)")
+        case .attaching, .waiting: break
+        }
+    }
+
     /// A vault has come to where there was none; only the one that was served here is served again.
     func foundVault(_ attachment: Vault.Attachment, _ mode: Vault.AttachMode) {
         self.lastLogged = self.shell.vault.log.newest
@@ -227,6 +241,19 @@ extension NodeLoop {
                     + "pairctl promote"
             )
         }
+        if self.record.role == .secondary, self.holdsForeignVault, !self.isPeerHeard {
+            return .init(
+                "\(path) is not the copy of \(peer)'s vault, and \(peer) is not heard",
+                next: "on \(peer): systemctl start paird; if it is lost, and what lies here is to "
+                    + "be served: pairctl promote --force --confirm \(peer) --reason TEXT"
+            )
+        }
+        if self.record.role == .secondary, failover.isVaultMissing, !self.isPeerHeard {
+            return .init(
+                "\(path), the copy on this node, is gone, and \(peer) is not heard",
+                next: "put it back, or on \(peer): systemctl start paird"
+            )
+        }
         guard self.lacksVault, failover.gate != .open else { return nil }
         guard self.record.role == .primary else {
             guard self.record.role == .standalone else { return nil }
@@ -260,6 +287,15 @@ extension NodeLoop {
 
     // MARK: Of a copy
 
+    /// What lies here is known not to be the primary's; an operator may want it served all the same.
+    var holdsForeignVault: Bool {
+        guard let failover = self.failover, let newest = self.record.lineage.entries.last else {
+            return false
+        }
+        return newest.cause == .replaced && newest.owner == failover.record.peer?.bit
+            && failover.hasVault && self.attachment?.hasTables == true
+    }
+
     private static let filesInterval = Duration.seconds(1)
 
     /// A copy in custody that nothing of ours is about to replace.
@@ -278,6 +314,9 @@ extension NodeLoop {
     func lookAtFiles(_ now: Instant) {
         guard now - self.filesSeenAt >= Self.filesInterval else { return }
         self.filesSeenAt = now
+        self.diskShortage =
+            self.record.role == .secondary
+            ? DiskProbe.shortage(in: self.shell.configuration.stateDirectory) : nil
         if self.record.role == .secondary, case .untouched = self.vault, self.log.wish == .nothing,
             self.failover?.isVaultMissing == true, self.mayHoldVault
         {

@@ -24,6 +24,7 @@ extension NodeLoop {
                 return (.needsConfirmation, self.promotionWarning(missing: missing))
             }
             return nil
+        case .initialize(let parameters): return self.objection(toServingAlone: parameters)
         case .promote where self.record.role == .secondary && self.peerHasFailed:
             guard case .promote(let parameters) = call.request.command, !parameters.force else {
                 return nil
@@ -85,6 +86,22 @@ extension NodeLoop {
         }
     }
 
+    /// Two vaults that are both written to are never made without a word.
+    private func objection(
+        toServingAlone parameters: ControlCommand.Initialize
+    ) -> (ControlExit, String)? {
+        let peer = self.peerName
+        guard self.record.role == .none, self.isPeerHeard, self.presence?.gate == .open,
+            parameters.confirm != peer
+        else { return nil }
+        return (
+            .needsConfirmation,
+            "\(peer) serves: two vaults that are both written to go apart, and of one of them all "
+                + "that is new ends in an archive. To take over from \(peer) instead: pairctl enable-ha. To "
+                + "serve beside it all the same: pairctl init --standalone --confirm \(peer)"
+        )
+    }
+
     var peerHoldsVault: Bool {
         switch self.presence?.content {
         case .missing, .withoutTables: false
@@ -128,8 +145,8 @@ extension NodeLoop {
                 "\(self.localName), this node, holds \(surplus) that \(presence.name), which "
                     + "serves, does not have. To have them archived here and replaced by a copy: "
                     + "pairctl enable-ha --confirm \(self.localName). To keep this node's vault "
-                    + "instead: pairctl init --standalone, then pairctl enable-ha "
-                    + "--discard-peer-vault --confirm \(presence.name)"
+                    + "instead: pairctl init --standalone --confirm \(presence.name), then pairctl "
+                    + "enable-ha --discard-peer-vault --confirm \(presence.name)"
             )
         }
         guard parameters.discardPeerVault, parameters.confirm == presence.name else {
@@ -163,6 +180,22 @@ extension NodeLoop {
             position.txid > fork.txid
         else { return nil }
         return StatusText.counted(position.txid.distance(from: fork.txid), "transaction")
+    }
+
+    /// What a peer that serves nothing holds all the same, while this node serves alone.
+    var surplusOfPeer: String? {
+        guard self.record.role == .standalone, self.isPeerHeard, let presence = self.presence,
+            presence.role == .none, !self.record.lineage.entries.isEmpty,
+            let surplus = Self.surplus(
+                presence.lineage,
+                presence.position,
+                presence.content,
+                over: self.record.lineage
+            )
+        else { return nil }
+        return
+            "\(presence.name), which serves nothing, holds \(surplus) that \(self.localName) does "
+            + "not have: they are archived with pairctl enable-ha, and by nothing else"
     }
 
     private var bothServeText: String {

@@ -100,6 +100,12 @@ extension NodeLoop {
         )
     }
 
+    /// What the peer says is wrong with it, beside what both nodes know.
+    var peerTroubles: [String] {
+        guard self.isPeerHeard else { return [] }
+        return self.presence?.reasons.filter { !$0.hasPrefix(Self.calledOffMark) } ?? []
+    }
+
     func sayPresence() {
         self.lastPresenceAt = self.shell.now
         guard self.controlLink != nil else { return }
@@ -122,7 +128,8 @@ extension NodeLoop {
                     content: self.content,
                     longestWriteHold: self.shell.vault.longestWriteHold ?? .zero,
                     policy: record.policy,
-                    reasons: self.troubles + [self.ownCalledOffReason].compactMap { $0 }
+                    reasons: self.troubles
+                        + [self.diskShortage, self.ownCalledOffReason].compactMap { $0 }
                 )
             )
         )

@@ -67,7 +67,8 @@ extension NodeLoop {
                     next: "pairctl resume"
                 )
             )
-        } else if isPair, self.failover?.secondaryIsArmed != true, record.policy.failover != .manual
+        } else if isPair, self.vaultLoss == nil, record.policy.failover != .manual,
+            self.failover?.secondaryIsArmed != true
         {
             found.append(
                 .init(
@@ -75,6 +76,12 @@ extension NodeLoop {
                     next: "pairctl status --watch"
                 )
             )
+        }
+        if let shortage = self.diskShortage { found.append(.init(shortage)) }
+        if record.role == .primary {
+            found += self.peerTroubles.map {
+                .init("\(self.peerName) says: \($0)", next: "on \(self.peerName): pairctl status")
+            }
         }
         return found
     }
@@ -88,7 +95,9 @@ extension NodeLoop {
     /// What is odd about the timeout and the policy that are in force.
     private var policyNotes: [String] {
         let (record, configuration) = (self.record, self.shell.configuration)
-        guard record.role == .primary || record.role == .secondary else { return [] }
+        guard record.role == .primary || record.role == .secondary else {
+            return [self.surplusOfPeer].compactMap { $0 }
+        }
         var notes: [String] = []
         if let reason = self.calledOffReason {
             let isRepeated = record.operation?.verb == .enableHA
@@ -381,7 +390,12 @@ extension NodeLoop {
             conditions: isSecondary
                 ? conditions.map { .init(name: $0.name.rawValue, met: $0.isMet) } : [],
             blockers: isSecondary
-                ? unmet.map { "not met: \($0.name.rawValue)" }
+                ? unmet.map { condition in
+                    let reason =
+                        condition.name == .vaultFit
+                        ? self.unfitness.map { " (\($0))" } ?? "" : ""
+                    return "not met: \(condition.name.rawValue)\(reason)"
+                }
                 : self.reservations.map(\.reason).filter {
                     $0.contains("armed") || $0.contains("suspended")
                 },

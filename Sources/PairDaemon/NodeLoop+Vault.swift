@@ -1,4 +1,5 @@
 import Dispatch
+import Glibc
 import Logging
 import PairCore
 import PairNet
@@ -54,7 +55,8 @@ extension NodeLoop {
             if self.isResuming, !self.lacksVault, self.isVaultMissing {
                 // Served until now: a peer that is armed is to hear nothing any more.
                 self.vault = .untouched
-                return self.giveUp(.replaced(path: self.shell.configuration.vaultPath))
+                self.shell.report(error, during: .vault, level: .critical)
+                return self.giveUp()
             }
             let reason = "\(error)"
             self.waitForVault(mode, because: reason)
@@ -339,7 +341,9 @@ extension NodeLoop {
             shell.post(.vaultChecked(.unfit("\(failure)")))
             return self.surveyAgain()
         }
-        let position = self.knownPosition ?? self.restPosition.map { self.normalized($0) }
+        let position =
+            self.knownPosition ?? self.restPosition.map { self.normalized($0) }
+            ?? (self.holdsForeignVault ? self.failover?.position : nil)
         self.beside {
             guard let position else {
                 return shell.post(.vaultChecked(.unfit("there is no complete copy here")))
@@ -370,7 +374,7 @@ extension NodeLoop {
             // and serves the log again if nothing is missing.
             self.leaveLog()
             self.captureEpoch = nil
-            guard !isReplaced else { return self.giveUp(error) }
+            guard !isReplaced else { return self.giveUp() }
             // What is still asked of the gate is asked again when the vault is back.
             self.gateToken += 1
             self.attach(self.presentMode)
@@ -397,16 +401,22 @@ extension NodeLoop {
     }
 
     /// The file that was served is no longer there: what lies in its place now is not taken for it.
-    private func giveUp(_ error: VaultError) {
-        self.failure =
-            "\(error). The last state that was served is on \(self.peerName): let it take over "
-            + "(there: pairctl promote), or put the vault back, then restart paird here"
+    private func giveUp() {
+        self.lastLogged = self.shell.vault.log.newest
+        self.restPosition = nil
         self.tell(.vaultLost)
     }
 
     // MARK: What others see
 
     var gate: GateState {
+        // What cannot be taken into custody cannot be kept from being written to.
+        let serves = self.record.role == .primary || self.record.role == .standalone
+        if serves, case .waiting(_, _, let reason) = self.vault, reason == self.attachTrouble,
+            access(self.shell.configuration.vaultPath, F_OK) == 0
+        {
+            return .unmanaged
+        }
         guard let failover = self.failover else {
             return Failover.gateAtStart(of: self.record) == .unmanaged ? .unmanaged : .closed
         }
@@ -434,7 +444,9 @@ extension NodeLoop {
     var troubles: [String] {
         // Of a primary whose vault is gone there is more to say than that it is waited for.
         let attachTrouble = self.failover?.isVaultLost == true ? nil : self.attachTrouble
-        return [self.failure, attachTrouble, self.log.trouble].compactMap { $0 }
+        return [self.failure, self.closingTrouble, attachTrouble, self.log.trouble].compactMap {
+            $0
+        }
     }
 }
 

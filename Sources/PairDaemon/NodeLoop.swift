@@ -74,6 +74,8 @@ final class NodeLoop {
     var trimmedAt: Instant?
     /// When it was last asked whether the copy's files are still at their path.
     var filesSeenAt: Instant
+    /// The state folder's disk is too full for this node to take over.
+    var diskShortage: String?
     /// Why the last handing over was called off, and when.
     var calledOff: (text: String, at: Instant)?
     /// The switchover that is under way.

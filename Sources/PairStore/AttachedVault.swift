@@ -64,7 +64,10 @@ final class AttachedVault: Sendable {
     }
 
     /// Lets go of the gate and of what stays with it.
+    ///
+    /// Not of files that nobody finds any more: whoever still has them open would write for nobody.
     static func openGate(of files: VaultFiles) throws(VaultError) {
+        guard !files.isUnlinked else { return }
         try Gate.of(files).open()
         try files.unlock(.deadMansSwitch)
         try files.unlock(.sharedRange)

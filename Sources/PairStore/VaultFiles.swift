@@ -80,6 +80,12 @@ package struct VaultFiles: Sendable {
         }
     }
 
+    /// The database that is open has no name any more.
+    var isUnlinked: Bool {
+        var open = stat()
+        return fstat(self.database, &open) == 0 && open.st_nlink == 0
+    }
+
     /// The first path that certainly names no file any more, or another one than is open.
     ///
     /// A path that cannot be looked at says nothing.

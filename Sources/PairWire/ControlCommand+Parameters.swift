@@ -6,6 +6,13 @@ extension ControlCommand {
         package init(ttlSeconds: Double) { self.ttlSeconds = ttlSeconds }
     }
 
+    package struct Initialize: Hashable, Sendable, Codable {
+        /// The name of a peer that serves, beside which this node is to serve too.
+        package var confirm: String?
+
+        package init(confirm: String?) { self.confirm = confirm }
+    }
+
     /// The code is a secret: it goes through this socket only, never into a log or argv.
     package struct Join: Hashable, Sendable, Codable {
         /// HOST:PORT of the node that gave the code.

@@ -37,7 +37,13 @@ package struct ControlRequest: Hashable, Sendable, Codable {
         self.command =
             switch verb {
             case .status: .status
-            case .initialize: .initialize
+            case .initialize:
+                .initialize(
+                    try container.decodeIfPresent(
+                        ControlCommand.Initialize.self,
+                        forKey: .parameters
+                    ) ?? .init(confirm: nil)
+                )
             case .pairInvite: .pairInvite(try parameters(ControlCommand.Invite.self))
             case .pairJoin: .pairJoin(try parameters(ControlCommand.Join.self))
             case .pairShow: .pairShow
@@ -66,7 +72,8 @@ package struct ControlRequest: Hashable, Sendable, Codable {
         try container.encode(self.dryRun, forKey: .dryRun)
         try container.encodeIfPresent(self.timeoutSeconds, forKey: .timeoutSeconds)
         switch self.command {
-        case .status, .initialize, .pairShow, .switchover, .resume, .tailList, .history: break
+        case .status, .pairShow, .switchover, .resume, .tailList, .history: break
+        case .initialize(let value): try container.encode(value, forKey: .parameters)
         case .pairInvite(let value): try container.encode(value, forKey: .parameters)
         case .pairJoin(let value): try container.encode(value, forKey: .parameters)
         case .pairRemove(let value): try container.encode(value, forKey: .parameters)
@@ -127,7 +134,7 @@ package enum ControlVerb: String, Hashable, Sendable, Codable, CaseIterable {
 /// refuse them by name and an older `pairctl` never has to guess.
 package enum ControlCommand: Hashable, Sendable {
     case status
-    case initialize
+    case initialize(Initialize)
     case pairInvite(Invite)
     case pairJoin(Join)
     case pairShow

@@ -247,7 +247,7 @@ extension EndToEnd {
                 #expect(parked.next?.contains("pairctl enable-ha") == true)
 
                 before = try await self.standing(lab)
-                for verb in [["enable-ha"], ["init", "--standalone"]] {
+                for verb in [["enable-ha"], ["init", "--standalone", "--confirm", "node-1"]] {
                     let answer = try await lab.pairctl(.two, verb + ["--dry-run"])
                     #expect(answer.status == 0, "\(verb): \(answer.errors)")
                     let after = try await self.standing(lab)
@@ -262,6 +262,39 @@ extension EndToEnd {
                 }
                 let alone = try await lab.pairctl(.one, ["switchover", "--dry-run"])
                 #expect(alone.status == 10, "\(alone.errors)")
+            }
+        }
+
+        @Test func `loses nothing of two nodes that were parted and paired anew`() async throws {
+            try await LabPair.enabled { lab in
+                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 10)
+                try await lab.operate(.one, ["disable-ha", "--wait", "--timeout", "30s"])
+                let unsaid = try await lab.pairctl(.two, ["init", "--standalone"])
+                for node in [LabNode.two, .one] {
+                    try await lab.operate(node, ["pair", "remove"])
+                }
+                try await lab.operate(.two, ["init", "--standalone"])
+                // Without a peer both count their epochs alike, from one position.
+                for (node, count) in [(LabNode.one, 13), (.two, 12)] {
+                    let application = try lab.application(node)
+                    try await LedgerWriter(application, from: 11).run(rate: nil, until: count)
+                    await application.close()
+                }
+                try await lab.pair()
+                let bare = try await lab.pairctl(.one, ["enable-ha"])
+                try await lab.enableHA(
+                    on: .one,
+                    ["--discard-peer-vault", "--confirm", "node-2"]
+                )
+
+                #expect(unsaid.status == 11, "\(unsaid.errors)")
+                #expect(unsaid.errors.contains("init --standalone --confirm node-1"))
+                #expect(bare.errors.contains("node-1 holds 3 transactions"), "\(bare.errors)")
+                #expect(bare.errors.contains("node-2 2 transactions"), "\(bare.errors)")
+                let tail = try #require(try await lab.status(.one).tails.first)
+                #expect(tail.transactions == 2 && tail.node == "node-2", "\(tail)")
+                let view = try Ledger.View(try await lab.sql(.two, Ledger.look).lines)
+                #expect(view.isConsistent && view.counter == 13, "\(view)")
             }
         }
 

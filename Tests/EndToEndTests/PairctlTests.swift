@@ -233,7 +233,7 @@ struct PairctlTests {
     }
 
     static let typed: [([String], ControlCommand)] = [
-        (["init", "--standalone"], .initialize),
+        (["init", "--standalone", "--confirm", "n2"], .initialize(.init(confirm: "n2"))),
         (["pair", "invite", "--ttl", "5m"], .pairInvite(.init(ttlSeconds: 300))),
         (["pair", "show"], .pairShow),
         (["pair", "remove", "--wipe-keys"], .pairRemove(.init(wipeKeys: true))),

@@ -13,6 +13,23 @@ struct LineageTests {
         #expect(Lineage.empty.epoch == .none)
     }
 
+    @Test func `tells two changes apart that were counted alike`() {
+        let common = Self.entry(2, at: 0)
+        var other = Self.entry(4, at: 10)
+        let mine = Lineage([common, other])
+        other.wallSeconds += 1
+        let later = Lineage([common, other])
+        other.wallSeconds -= 1
+        other.cause = .disable
+        let another = Lineage([common, other])
+
+        for theirs in [later, another] {
+            #expect(mine.fork(from: theirs)?.txid == TXID(10))
+            #expect(!mine.includes(theirs) && mine.shares(theirs))
+        }
+        #expect(mine.includes(mine))
+    }
+
     @Test func `grows upwards`() {
         var lineage = Lineage.empty
         lineage.append(Self.entry(2, at: 0))

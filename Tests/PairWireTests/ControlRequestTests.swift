@@ -6,7 +6,8 @@ import Testing
 @Suite("The control socket's lines")
 struct ControlRequestTests {
     static let requests = [
-        ControlRequest(.status, timeout: .seconds(10)), ControlRequest(.initialize),
+        ControlRequest(.status, timeout: .seconds(10)),
+        ControlRequest(.initialize(.init(confirm: "nyc-1"))),
         ControlRequest(.pairInvite(.init(ttlSeconds: 600))),
         ControlRequest(.pairJoin(.init(address: "10.0.0.1:5022", code: "secret"))),
         ControlRequest(.pairShow), ControlRequest(.pairRemove(.init(wipeKeys: true))),
