@@ -259,7 +259,7 @@ extension NodeLoop {
         case .attached: return true
         case .attaching, .waiting: return false
         case .untouched:
-            guard self.mayHoldVault else { return true }
+            guard !self.isVaultMissing, self.mayHoldVault else { return true }
             self.surveyAgain()
             return false
         }

@@ -5,13 +5,7 @@ import PairStore
 // A vault that is gone, or is not the one that it was.
 extension NodeLoop {
     /// Nothing lies at the vault's path.
-    var isVaultMissing: Bool {
-        if case .missing = Vault.inspect(path: self.shell.configuration.vaultPath) {
-            true
-        } else {
-            false
-        }
-    }
+    var isVaultMissing: Bool { Vault.isMissing(path: self.shell.configuration.vaultPath) }
 
     /// Whether what was found is the vault that this node's record and log speak of.
     ///
@@ -309,6 +303,16 @@ extension NodeLoop {
         }
     }
 
+    /// What is in custody is certainly not what lies at its path.
+    private var isDisplaced: Bool {
+        do throws(VaultError) {
+            try self.shell.vault.checkFiles()
+            return false
+        } catch {
+            return true
+        }
+    }
+
     /// Once a second: whether the copy in custody is still what applications find at its path, and
     /// whether one that was gone is back.
     func lookAtFiles(_ now: Instant) {
@@ -317,8 +321,14 @@ extension NodeLoop {
         self.diskShortage =
             self.record.role == .secondary
             ? DiskProbe.shortage(in: self.shell.configuration.stateDirectory) : nil
+        if self.lacksVault, self.failover?.gate == .closed, case .attached = self.vault,
+            self.isDisplaced
+        {
+            // What lay in the place of the vault that was served is gone as well.
+            return self.lookForOtherVault()
+        }
         if self.record.role == .secondary, case .untouched = self.vault, self.log.wish == .nothing,
-            self.failover?.isVaultMissing == true, self.mayHoldVault
+            self.failover?.isVaultMissing == true, !self.isVaultMissing, self.mayHoldVault
         {
             return self.surveyAgain()
         }
@@ -347,16 +357,13 @@ extension NodeLoop {
     /// Notices when the copy is not there any more: the primary has all that was in it, so it is taken
     /// anew.
     func lookForCopy() {
-        guard self.hasStandingCopy else { return }
-        do throws(VaultError) {
-            return try self.shell.vault.checkFiles()
-        } catch {
-            self.shell.log.emit(
-                .vaultReplaced,
-                level: .critical,
-                "\(error); a whole copy is taken anew from \(self.peerName)"
-            )
-        }
+        guard self.hasStandingCopy, self.isDisplaced else { return }
+        self.shell.log.emit(
+            .vaultReplaced,
+            level: .critical,
+            "\(self.shell.configuration.vaultPath) is no longer the copy that was kept here; without it "
+                + "a whole one is taken anew from \(self.peerName)"
+        )
         self.leaveLog()
         self.shell.vault.detach()
         self.vault = .untouched

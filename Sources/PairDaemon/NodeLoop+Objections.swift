@@ -114,8 +114,8 @@ extension NodeLoop {
     ) -> (ControlExit, String)? {
         guard let presence = self.presence, self.controlLink != nil else { return nil }
         let record = self.record
-        // The verb again, while the peer is being brought in line: nothing more is given up.
-        guard record.role != .primary else { return nil }
+        // The verb again, while either node is being brought in line: nothing more is given up.
+        guard record.role != .primary, record.role != .secondary else { return nil }
         if record.role == .standalone, presence.role == .standalone, self.peerHoldsVault {
             guard parameters.discardPeerVault, parameters.confirm == presence.name else {
                 return (.needsConfirmation, self.bothServeText)

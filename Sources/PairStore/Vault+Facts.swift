@@ -93,6 +93,14 @@ extension Vault {
         }
     }
 
+    /// Whether certainly nothing lies at `path`, or an empty file; asks the file system only, so that
+    /// no lock of anybody's can hold the answer up.
+    package static func isMissing(path: String) -> Bool {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return errno == ENOENT || errno == ENOTDIR }
+        return status.st_mode & S_IFMT == S_IFREG && status.st_size == 0
+    }
+
     /// Whether a database lies at `path` whose header lets applications write to it.
     ///
     /// The marker may be in its WAL alone; the attachment knows better then.

@@ -26,6 +26,22 @@ extension EndToEnd {
             }
         }
 
+        /// As a file system that is not there.
+        private func moveAway(_ folder: String) throws {
+            let files = FileManager.default
+            try files.moveItem(atPath: folder + "/vault", toPath: folder + "/away")
+            try files.createDirectory(
+                atPath: folder + "/vault",
+                withIntermediateDirectories: false
+            )
+        }
+
+        private func putBack(_ folder: String) throws {
+            let files = FileManager.default
+            try files.removeItem(atPath: folder + "/vault")
+            try files.moveItem(atPath: folder + "/away", toPath: folder + "/vault")
+        }
+
         /// An appliance that comes up with an empty disk makes itself a vault.
         private func makeAnother(_ lab: LabPair, _ node: LabNode) async throws {
             let made = try await lab.sql(
@@ -173,14 +189,7 @@ extension EndToEnd {
                     rate: nil,
                     until: 203
                 )
-                try FileManager.default.moveItem(
-                    atPath: folder + "/vault",
-                    toPath: folder + "/away"
-                )
-                try FileManager.default.createDirectory(
-                    atPath: folder + "/vault",
-                    withIntermediateDirectories: false
-                )
+                try self.moveAway(folder)
                 try await eventually("node 2 serves", within: .seconds(30)) {
                     try await lab.status(.two).local.gate == .open
                 }
@@ -189,11 +198,7 @@ extension EndToEnd {
                 try await lab.start(.one)
                 try lab.pause(.two)
                 try lab.heal()
-                try FileManager.default.removeItem(atPath: folder + "/vault")
-                try FileManager.default.moveItem(
-                    atPath: folder + "/away",
-                    toPath: folder + "/vault"
-                )
+                try self.putBack(folder)
                 try lab.resume(.two)
 
                 try await self.expectTakenOver(lab, tails: 1)
@@ -212,25 +217,14 @@ extension EndToEnd {
             try await self.pair { lab in
                 let folder = lab.folder.folder(.two)
                 try await lab.kill(.one)
-                try FileManager.default.moveItem(
-                    atPath: folder + "/vault",
-                    toPath: folder + "/away"
-                )
-                try FileManager.default.createDirectory(
-                    atPath: folder + "/vault",
-                    withIntermediateDirectories: false
-                )
+                try self.moveAway(folder)
                 try await eventually("node 2 misses its copy", within: .seconds(30)) {
                     let log = try String(contentsOfFile: lab.folder.log(.two), encoding: .utf8)
                     return log.contains("vault.replaced")
                 }
                 let promote = ["promote", "--force", "--confirm", "node-1", "--reason", "test"]
                 let refused = try await lab.pairctl(.two, promote)
-                try FileManager.default.removeItem(atPath: folder + "/vault")
-                try FileManager.default.moveItem(
-                    atPath: folder + "/away",
-                    toPath: folder + "/vault"
-                )
+                try self.putBack(folder)
 
                 try await eventually("node 2 has its copy again", within: .seconds(30)) {
                     try await lab.pairctl(.two, promote).status == 0
@@ -265,21 +259,10 @@ extension EndToEnd {
             try await self.pair { lab in
                 let folder = lab.folder.folder(.one)
                 try await lab.kill(.one)
-                try FileManager.default.moveItem(
-                    atPath: folder + "/vault",
-                    toPath: folder + "/away"
-                )
-                try FileManager.default.createDirectory(
-                    atPath: folder + "/vault",
-                    withIntermediateDirectories: false
-                )
+                try self.moveAway(folder)
                 try await lab.start(.one)
                 #expect(try await lab.status(.one).verdict == .down)
-                try FileManager.default.removeItem(atPath: folder + "/vault")
-                try FileManager.default.moveItem(
-                    atPath: folder + "/away",
-                    toPath: folder + "/vault"
-                )
+                try self.putBack(folder)
 
                 try await lab.protected()
 
@@ -289,6 +272,29 @@ extension EndToEnd {
                 )
                 try await lab.expectEqual(atLeast: 300)
                 #expect(try await lab.status(.one).tails.isEmpty)
+            }
+        }
+
+        @Test func `is served again when it is put back in place of another`() async throws {
+            let options = LabOptions(heartbeat: .seconds(1), timeout: .seconds(60))
+            try await LabPair.enabled(options) { lab in
+                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 200)
+                try await lab.waitApplied(on: .one)
+                let folder = lab.folder.folder(.one)
+                try await lab.stop(.one)
+                try self.moveAway(folder)
+                try await lab.start(.one)
+                try await self.makeAnother(lab, .one)
+                try await eventually("node 1 holds") {
+                    try await lab.status(.one).local.state == .hold
+                }
+                try self.putBack(folder)
+
+                try await eventually("node 1 serves", within: .seconds(30)) {
+                    try await lab.status(.one).local.gate == .open
+                }
+                let view = try Ledger.View(try await lab.sql(.one, Ledger.look).lines)
+                #expect(view.isConsistent && view.counter == 200, "\(view)")
             }
         }
 
