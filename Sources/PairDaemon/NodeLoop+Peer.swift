@@ -138,6 +138,13 @@ extension NodeLoop {
     /// What lies at the vault's path.
     var content: VaultContent {
         guard let attachment = self.attachment else {
+            if self.isVaultMissing { return .missing }
+            // While it is being attached, or cannot be, a look could wait for the same lock.
+            switch self.vault {
+            case .waiting(_, _, let reason): return .unusable(reason)
+            case .attaching: return self.contentSeen?.0 ?? .unusable("it is being opened")
+            case .untouched, .attached: break
+            }
             // A look opens the database; between two looks an operator may well wait.
             if let (content, at) = self.contentSeen, self.shell.now - at < .seconds(1) {
                 return content

@@ -80,6 +80,8 @@ extension EndToEnd {
             try await LabPair.enabled(options) { lab in
                 try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 50)
                 try await lab.waitApplied(on: .one)
+                // That enable-ha has ended must have been heard before nothing is heard any more.
+                _ = try await self.standing(lab)
                 try lab.cut()
                 let tail = LedgerWriter(try lab.application(.one), from: 51)
                 try await tail.run(rate: nil, until: 60)

@@ -164,6 +164,26 @@ struct FailoverWithdrawalTests {
         #expect(pair.nodes[1].record.role == .none)
     }
 
+    @Test func `is not carried out by a peer that hears of it too late`() {
+        var pair = FailoverPair.protected()
+        pair.ask(0, .disableHA(isForced: false), 10)
+        pair.deliver()
+        pair.tick(3)
+        // Asked for, and withdrawn, while node 0 hangs; then it hears everything in order.
+        pair.ask(1, .enableHA(discardingPeerVault: false), 11)
+        pair.tickWithoutDelivery(1)
+        pair.ask(1, .disableHA(isForced: false), 12)
+        let answered = self.replies(pair, to: 12)
+
+        pair.deliver()
+        pair.tick(30)
+
+        #expect(self.replies(pair, to: 11) == [.started, .aborted])
+        #expect(answered == [.done])
+        #expect(pair.nodes[0].record.role == .standalone && pair.nodes[0].gate == .open)
+        #expect(pair.nodes[1].record.role == .none && pair.disks[0].operation == nil)
+    }
+
     @Test func `ends with the primary's role`() {
         var pair = FailoverPair.protected()
         pair.isCut = true
