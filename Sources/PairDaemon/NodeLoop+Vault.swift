@@ -1,5 +1,4 @@
 import Dispatch
-import Glibc
 import Logging
 import PairCore
 import PairNet
@@ -412,8 +411,8 @@ extension NodeLoop {
     var gate: GateState {
         // What cannot be taken into custody cannot be kept from being written to.
         let serves = self.record.role == .primary || self.record.role == .standalone
-        if serves, case .waiting(_, _, let reason) = self.vault, reason == self.attachTrouble,
-            access(self.shell.configuration.vaultPath, F_OK) == 0
+        if serves, self.attachTrouble != nil, self.attachment == nil, !self.isVaultMissing,
+            !self.shell.vault.keepsGate
         {
             return .unmanaged
         }

@@ -93,6 +93,11 @@ extension Vault {
         }
     }
 
+    /// Layer 1 is held, on a vault that is not attached at this moment as well.
+    package var keepsGate: Bool {
+        VaultFiles.openedBefore(self.configuration.path).map { Gate.of($0).isClosed } ?? false
+    }
+
     /// Whether certainly nothing lies at `path`, or an empty file; asks the file system only, so that
     /// no lock of anybody's can hold the answer up.
     package static func isMissing(path: String) -> Bool {
