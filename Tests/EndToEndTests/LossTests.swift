@@ -137,13 +137,14 @@ extension EndToEnd {
                 }
                 try await lab.start(.one)
 
-                try await eventually("node 1 follows", within: .seconds(60)) {
-                    try await lab.status(.one).local.state == .streaming
+                try await eventually("node 1 follows, and says what is kept", within: .seconds(60)) {
+                    let status = try await lab.status(.one)
+                    return status.local.state == .streaming && status.verdict == .degraded
+                        && status.reasons.count == 1
                 }
                 let status = try await lab.status(.one)
                 let reason = try #require(status.reasons.first { $0.contains("lost vault") })
                 let folder = try #require(reason.components(separatedBy: " ").last)
-                #expect(status.verdict == .degraded)
                 let kept = try FileManager.default.contentsOfDirectory(atPath: folder)
                 #expect(kept.contains("start") && kept.count >= 2, "\(kept)")
                 let log = try String(contentsOfFile: lab.folder.log(.one), encoding: .utf8)
