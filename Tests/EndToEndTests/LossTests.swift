@@ -137,7 +137,8 @@ extension EndToEnd {
                 }
                 try await lab.start(.one)
 
-                try await eventually("node 1 follows, and says what is kept", within: .seconds(60)) {
+                try await eventually("node 1 follows, and says what is kept", within: .seconds(60))
+                {
                     let status = try await lab.status(.one)
                     return status.local.state == .streaming && status.verdict == .degraded
                         && status.reasons.count == 1
