@@ -396,6 +396,9 @@ extension NodeLoop {
         case .enableHA where self.record.role == .none:
             return "\(peer) cannot be reached, and it may hold newer data; start paird there and "
                 + "try again; \(self.aloneText)"
+        case .enableHA where self.record.role == .secondary:
+            return "\(peer) cannot be reached, and it is the primary: start paird there and try "
+                + "again; if it is lost: pairctl promote"
         case .enableHA:
             return "\(peer) cannot be reached; \(self.localName) serves alone meanwhile; start "
                 + "paird there and try again; if it is lost: pairctl pair remove, then "
