@@ -38,15 +38,30 @@ extension NodeLoop {
             self.tell(.vaultSuspected)
             return self.failover?.nodeState != .failed
         }
-        var suspecting = record
-        suspecting.quarantineReason = Failover.Quarantine.suspect.rawValue
+        return self.remember(.suspect)
+    }
+
+    /// Makes durable what is to be known of the vault even if this start goes no further.
+    ///
+    /// - Returns: `false` when that failed, which is reported.
+    private func remember(_ quarantine: Failover.Quarantine) -> Bool {
+        var record = self.record
+        record.quarantineReason = quarantine.rawValue
         do {
-            try self.shell.keeper.store(suspecting)
+            try self.shell.keeper.store(record)
             return true
         } catch {
             self.shell.report(error, during: .state, level: .critical)
             return false
         }
+    }
+
+    /// Why the vault is not attached when `remember` has failed, and what to do.
+    var recordTrouble: String {
+        let folder = self.shell.configuration.stateDirectory
+        return
+            "\(folder) takes no writes, so the vault is left alone: type df \(folder) and "
+            + "ls -ld \(folder); it goes on by itself when that is mended"
     }
 
     // MARK: Of a node that served
@@ -92,8 +107,9 @@ extension NodeLoop {
             return self.tell(.vaultFound(here, isOurs: false))
         }
         let isReplaced = !isOurs || quarantine == .replacing
-        if isReplaced, quarantine != .replacing, !self.noteReplacing() {
-            return self.waitForVault(mode, because: "the node's record cannot be written")
+        // Before the log begins anew: after that nothing else would tell that the vault is another one.
+        if isReplaced, quarantine != .replacing, !self.remember(.replacing) {
+            return self.waitForVault(mode, because: self.recordTrouble)
         }
         let here = self.captureBeforeStart() ?? attachment.position
         self.startMachine(position: here)
@@ -102,19 +118,6 @@ extension NodeLoop {
             self.tell(.vaultFound(self.normalized(ours), isOurs: true))
         }
         self.reportGap(attachment, isReplaced: isReplaced)
-    }
-
-    /// Before the log begins anew: after that nothing else would tell that the vault is another one.
-    private func noteReplacing() -> Bool {
-        var record = self.record
-        record.quarantineReason = Failover.Quarantine.replacing.rawValue
-        do {
-            try self.shell.keeper.store(record)
-            return true
-        } catch {
-            self.shell.report(error, during: .state, level: .critical)
-            return false
-        }
     }
 
     /// The gate has closed over files that are gone: what comes to lie in their place is kept from being

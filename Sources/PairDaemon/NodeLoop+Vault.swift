@@ -11,7 +11,7 @@ extension NodeLoop {
     /// Opens the vault beside the loop; the answer is an `attached` event.
     func attach(_ mode: Vault.AttachMode) {
         if mode == .closed(marked: true), !self.suspectVault() {
-            return self.waitForVault(mode, because: "the node's record cannot be written")
+            return self.waitForVault(mode, because: self.recordTrouble)
         }
         self.vault = .attaching(mode)
         let shell = self.shell
