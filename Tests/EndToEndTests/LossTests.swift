@@ -55,6 +55,21 @@ extension EndToEnd {
             #expect(made.status == 0, "\(made.errors)")
         }
 
+        /// The archive on a node holds a vault whose counter says so.
+        private func expectKept(
+            _ counter: String,
+            in tail: StatusReport.Tail,
+            _ node: LabNode,
+            _ lab: LabPair
+        ) async throws {
+            let image = lab.folder.stateDirectory(node) + "/tails/\(tail.id)/vault.db"
+            let kept = try await Command.run(
+                try Programs.system("sqlite3"),
+                ["file:\(image)?immutable=1", "SELECT value FROM counter;"]
+            )
+            #expect(kept.lines == [counter], "\(kept.errors)")
+        }
+
         /// Node 2 is primary, node 1 follows, and both hold the ledger.
         private func expectTakenOver(_ lab: LabPair, tails: Int) async throws {
             try await eventually("node 1 follows node 2", within: .seconds(60)) {
@@ -109,12 +124,7 @@ extension EndToEnd {
                 // Node 2 hears no heartbeat, and is not promoted by anybody.
                 try await self.expectTakenOver(lab, tails: 1)
                 let tail = try #require(try await lab.status(.two).tails.first)
-                let image = lab.folder.stateDirectory(.two) + "/tails/\(tail.id)/vault.db"
-                let kept = try await Command.run(
-                    try Programs.system("sqlite3"),
-                    ["file:\(image)?immutable=1", "SELECT value FROM counter;"]
-                )
-                #expect(kept.lines == ["-1"], "\(kept.errors)")
+                try await self.expectKept("-1", in: tail, .two, lab)
             }
         }
 
@@ -173,12 +183,7 @@ extension EndToEnd {
                 #expect(unsaid.status == 11, "\(unsaid.errors)")
                 #expect(unsaid.errors.contains("before it was replaced"), "\(unsaid.errors)")
                 let tail = try #require(try await lab.status(.one).tails.first)
-                let image = lab.folder.stateDirectory(.one) + "/tails/\(tail.id)/vault.db"
-                let kept = try await Command.run(
-                    try Programs.system("sqlite3"),
-                    ["file:\(image)?immutable=1", "SELECT value FROM counter;"]
-                )
-                #expect(kept.lines == ["200"], "\(kept.errors)")
+                try await self.expectKept("200", in: tail, .one, lab)
             }
         }
 
@@ -205,12 +210,7 @@ extension EndToEnd {
 
                 try await self.expectTakenOver(lab, tails: 1)
                 let tail = try #require(try await lab.status(.two).tails.first)
-                let image = lab.folder.stateDirectory(.two) + "/tails/\(tail.id)/vault.db"
-                let kept = try await Command.run(
-                    try Programs.system("sqlite3"),
-                    ["file:\(image)?immutable=1", "SELECT value FROM counter;"]
-                )
-                #expect(kept.lines == ["203"], "\(kept.errors)")
+                try await self.expectKept("203", in: tail, .two, lab)
             }
         }
 
@@ -413,12 +413,7 @@ extension EndToEnd {
                 }
                 try await lab.expectEqual(atLeast: 200)
                 let tail = try #require(try await lab.status(.one).tails.first)
-                let image = lab.folder.stateDirectory(.one) + "/tails/\(tail.id)/vault.db"
-                let kept = try await Command.run(
-                    try Programs.system("sqlite3"),
-                    ["file:\(image)?immutable=1", "SELECT value FROM counter;"]
-                )
-                #expect(kept.lines == ["-1"], "\(kept.errors)")
+                try await self.expectKept("-1", in: tail, .one, lab)
             }
         }
 

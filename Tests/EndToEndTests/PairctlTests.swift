@@ -68,9 +68,8 @@ struct PairctlTests {
         #expect(answer.errors == "copying the vault: 50 %\nbecause of a rule\n")
     }
 
-    @Test func `the code of a pairing comes from standard input and goes to the daemon only`()
-        async throws
-    {
+    /// A daemon that has joined a pair as soon as it is asked to.
+    private func joined() throws -> ScriptedDaemon {
         let member = PairDescription.Member(
             name: "a",
             id: NodeID(high: 1, low: 2),
@@ -85,7 +84,13 @@ struct PairctlTests {
             local: member,
             peer: member
         )
-        let daemon = try ScriptedDaemon([try self.line(ControlOutcome(.done, payload: pair))])
+        return try ScriptedDaemon([try self.line(ControlOutcome(.done, payload: pair))])
+    }
+
+    @Test func `the code of a pairing comes from standard input and goes to the daemon only`()
+        async throws
+    {
+        let daemon = try self.joined()
 
         let answer = try await daemon.pairctl(
             ["pair", "join", "10.0.0.1:5022", "--code-file", "-"],
@@ -200,21 +205,7 @@ struct PairctlTests {
         status: Int32,
         questions: Int
     ) async throws {
-        let member = PairDescription.Member(
-            name: "a",
-            id: NodeID(high: 1, low: 2),
-            model: "m",
-            address: "h:1",
-            keyPin: [1]
-        )
-        let pair = PairDescription(
-            pair: PairID(high: 1, low: 2),
-            name: "p",
-            fingerprint: "AB CD EF GH",
-            local: member,
-            peer: member
-        )
-        let daemon = try ScriptedDaemon([try self.line(ControlOutcome(.done, payload: pair))])
+        let daemon = try self.joined()
 
         let answer = try await Command.run(
             try Programs.system("python3"),

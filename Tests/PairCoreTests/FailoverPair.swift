@@ -177,6 +177,12 @@ struct FailoverPair {
         self.log[start...].filter { $0.node == node }.map(\.effect)
     }
 
+    func hasOpened(_ node: Int, since start: Int) -> Bool {
+        self.effects(of: node, since: start).contains {
+            if case .openGate = $0 { true } else { false }
+        }
+    }
+
     mutating func ask(_ node: Int, _ verb: Request.Verb, _ number: UInt64) {
         let request = Request(id: Self.operation(number), verb: verb, by: "alice")
         self.tell(node, .operatorAsked(request))

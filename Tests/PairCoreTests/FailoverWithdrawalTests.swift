@@ -138,10 +138,7 @@ struct FailoverWithdrawalTests {
 
         #expect(pair.nodes[1].record.role == .primary && pair.nodes[1].gate == .open)
         #expect(pair.nodes[0].record.role == .secondary)
-        let opened = pair.effects(of: 0, since: mark).contains {
-            if case .openGate = $0 { true } else { false }
-        }
-        #expect(!opened)
+        #expect(!pair.hasOpened(0, since: mark))
     }
 
     @Test(arguments: [2, 60])
@@ -271,9 +268,6 @@ struct FailoverSoloRestartTests {
 
         #expect(pair.nodes[1].record.role == .primary && pair.nodes[1].gate == .open)
         #expect(pair.nodes[0].record.role == .secondary)
-        let opened = pair.effects(of: 0, since: mark).contains {
-            if case .openGate = $0 { true } else { false }
-        }
-        #expect(!opened)
+        #expect(!pair.hasOpened(0, since: mark))
     }
 }
