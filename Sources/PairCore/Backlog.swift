@@ -6,7 +6,8 @@ package struct Backlog: Hashable, Sendable {
     private struct Entry: Hashable, Sendable {
         var last: TXID
         var byteCount: UInt64
-        var since: Instant
+        /// `nil` when that is not known any more.
+        var since: Instant?
     }
 
     private static let mostEntries = 1024
@@ -17,6 +18,18 @@ package struct Backlog: Hashable, Sendable {
     package private(set) var acknowledged: TXID
 
     package init(acknowledged: TXID) { self.acknowledged = acknowledged }
+
+    /// Begins with what was committed earlier, up to `last`, of which the peer is known to have only
+    /// what `acknowledged` says.
+    ///
+    /// - Parameters:
+    ///   - byteCount: at least as much as the commits after `acknowledged` have.
+    ///   - since: when the oldest of them was committed; `nil` when that is not known.
+    package init(acknowledged: TXID, last: TXID, byteCount: UInt64, since: Instant?) {
+        self.acknowledged = min(acknowledged, last)
+        guard acknowledged < last else { return }
+        self.entries = [Entry(last: last, byteCount: byteCount, since: since)]
+    }
 
     /// Takes note of commits up to `last`, of `byteCount` bytes in the log.
     package mutating func append(_ last: TXID, byteCount: Int, at now: Instant) {
@@ -36,6 +49,13 @@ package struct Backlog: Hashable, Sendable {
         }
     }
 
+    /// Takes back what was acknowledged after `txid`: the peer does not have that any more.
+    ///
+    /// - Parameter byteCount: at least as much as all that is committed after `txid` has.
+    package mutating func fallBack(to txid: TXID, byteCount: UInt64) {
+        self = Backlog(acknowledged: txid, last: self.newest, byteCount: byteCount, since: nil)
+    }
+
     package var newest: TXID {
         self.entries.last.map { max($0.last, self.acknowledged) } ?? self.acknowledged
     }
@@ -46,7 +66,7 @@ package struct Backlog: Hashable, Sendable {
         self.entries[self.first...].reduce(0) { $0 + $1.byteCount }
     }
 
-    /// Since when the oldest of them waits; `nil` when none does.
+    /// Since when the oldest of them waits; `nil` when none does, or that is not known.
     package var since: Instant? {
         self.first < self.entries.count ? self.entries[self.first].since : nil
     }

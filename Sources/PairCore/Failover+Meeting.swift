@@ -92,6 +92,7 @@ extension Failover {
     /// The marker comes before the record: between the two a reboot finds a primary with a marker,
     /// which is closed, never a secondary without one.
     mutating func yield(to statement: Statement) {
+        self.settleReplacement()
         if !self.has(.yieldOpen) { self.emit(.setMarker) }
         self.emit(.stopLog)
         self.persist { record in
@@ -202,18 +203,20 @@ extension Failover {
             !peer.lineage.entries.isEmpty && !self.record.lineage.shares(peer.lineage)
         let common: Rejoin.CommonPoint =
             if isReplaced {
-                .nowhere(servedUnknownEpoch: true)
+                .nowhere
             } else if finding.holdsJoinerPosition {
                 .ownPosition(epochChanged: peer.epoch != self.record.epoch)
             } else if isPast, finding.holdsFork, !isStranger {
                 .fork
             } else {
-                // Where it holds more than what both have, that may be all that is left of it.
-                .nowhere(
-                    servedUnknownEpoch: isPast || peer.epoch == .none
-                        || peer.position.txid > self.position.txid
-                        || !self.record.lineage.includes(peer.lineage)
-                )
+                .nowhere
+            }
+        // It may have less than it once had: an older copy was put back, or none is left.
+        self.record.peerAcknowledged =
+            switch common {
+            case .ownPosition: inquiry.joiner
+            case .fork: inquiry.fork
+            case .nowhere: nil
             }
         let rejoin = Rejoin(
             hasVault: inquiry.joiner != nil,
@@ -300,6 +303,7 @@ extension Failover {
                 record.lineage.append(entry)
                 record.epoch = entry.epoch
                 record.quarantineReason = nil
+                record.peerAcknowledged = nil
             }
         }
         guard case .primary(let primary) = self.state, primary.stage != .inDoubt,
@@ -315,6 +319,7 @@ extension Failover {
             record.lineage.append(entry)
             record.epoch = entry.epoch
             record.quarantineReason = nil
+            if cause == .replaced { record.peerAcknowledged = nil }
         }
         self.primary.follower = nil
         self.primary.offer = nil

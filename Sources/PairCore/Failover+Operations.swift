@@ -145,6 +145,14 @@ extension Failover {
             return .started
         case .primary(let primary):
             if primary.stage == .serving { return .nothingToDo }
+            if isForced, primary.stage == .inDoubt, self.isVaultMissing, !self.peerIsHeardNow {
+                // The doubt is over by an operator's word; only now is the vault looked at.
+                self.persist { record in
+                    record.relinquish = nil
+                    record.operation = nil
+                }
+                self.lackVault()
+            }
             guard !self.isVaultMissing else { return .refused(.vaultLost) }
             guard isForced, self.gate == .closed else {
                 return .refused(.unsafe(secondsUntilSafe: 0))
@@ -233,15 +241,21 @@ extension Failover {
             let isFulfilled = self.isFulfilled(request, askedAs: .secondary)
             if isFulfilled || isOver {
                 self.link.request = nil
-                if isOver, self.record.role == .none, self.record.operation?.id == request.id {
-                    self.persist { $0.operation = nil }
-                }
-                if !isFulfilled { self.endAwaited(.aborted) { $0.id == request.id } }
+                if !isFulfilled { self.abandon(request) }
             }
         }
         let fulfilled = self.awaited
             .filter { self.isFulfilled($0.request, askedAs: $0.role) }.map(\.request.id)
         self.endAwaited(.done) { fulfilled.contains($0.id) }
+    }
+
+    /// Gives up asking the peer: what was said may still be heard, and is not to be done then.
+    private mutating func abandon(_ request: Request) {
+        self.persist { [role = self.record.role] record in
+            Self.callOff(request.id, in: &record)
+            if role == .none, record.operation?.id == request.id { record.operation = nil }
+        }
+        self.endAwaited(.aborted) { $0.id == request.id }
     }
 
     /// Stops asking the peer for what has come about, or is called off.

@@ -263,7 +263,7 @@ extension Failover {
         }
     }
 
-    private var peerIsHeardNow: Bool {
+    var peerIsHeardNow: Bool {
         self.link.peer != nil && self.peerSilence <= self.timing.absence
     }
 
@@ -306,7 +306,8 @@ extension Failover {
     /// The peer has persisted that it is out, with its pledge.
     mutating func finishDisabling(after statement: Statement) {
         guard self.record.operation?.verb == .disableHA, self.record.right == .solo,
-            case .primary(let primary) = self.state, self.gate == .open || self.gate == .closed
+            !self.isVaultLost, case .primary(let primary) = self.state,
+            self.gate == .open || self.gate == .closed
         else { return }
         switch primary.stage {
         case .inDoubt, .handingOver: return
@@ -315,6 +316,7 @@ extension Failover {
     }
 
     private mutating func becomeStandalone(cause: EpochCause) {
+        self.settleReplacement()
         let entry = self.nextEntry(cause, after: self.position)
         self.persist { [policy = self.configuration.policy] record in
             record.lineage.append(entry)
@@ -352,6 +354,9 @@ extension Failover {
     mutating func becomeParked() {
         self.emit(.stopLog)
         self.emit(.setMarker)
+        // What is only suspected is judged when the vault has been read.
+        let isSuspect = Self.quarantine(of: self.record) == .suspect
+        if !isSuspect { self.settleReplacement() }
         self.persist { [policy = self.configuration.policy] record in
             record.role = .none
             record.policy = policy
@@ -360,7 +365,7 @@ extension Failover {
             record.operation = nil
             record.relinquish = nil
             record.aloneSince = nil
-            record.quarantineReason = nil
+            if !isSuspect { record.quarantineReason = nil }
             record.suspension = nil
         }
         self.state = .idle

@@ -132,11 +132,14 @@ extension Failover {
         operation: NodeRecord.Operation? = nil
     ) {
         if self.has(.openBeforePersist) { self.openGate() }
+        self.settleReplacement()
         let entry = self.nextEntry(cause, after: self.position)
+        let known = self.knownOfPeer(under: cause)
         self.persist { [policy = self.configuration.policy] record in
             record.lineage.append(entry)
             record.epoch = entry.epoch
             record.role = .primary
+            record.peerAcknowledged = known
             record.policy = policy
             record.right = .solo
             // Whatever this node was armed for belongs to the old epoch.
@@ -158,5 +161,20 @@ extension Failover {
         self.state(asProbe: true)
         // Whoever asked for it may be alone with this node: no word of the peer will come.
         self.settleAwaited()
+    }
+
+    /// What the peer is known to have of the history that this node is about to go on with.
+    private func knownOfPeer(under cause: EpochCause) -> Position? {
+        if self.record.lineage.entries.last?.cause == .replaced { return nil }
+        // All of it came from there, unless both were secondaries.
+        if self.record.role == .secondary, self.record.quarantineReason == nil,
+            cause != .resolution
+        {
+            return self.position
+        }
+        guard let known = self.record.peerAcknowledged, known.txid <= self.position.txid,
+            self.record.lineage.epoch(of: known.txid) == known.epoch
+        else { return nil }
+        return known
     }
 }

@@ -152,7 +152,7 @@ extension Failover {
         }
         guard let offer = statement.offer, offer.incarnation == self.record.incarnation,
             offer.position == self.position, statement.epoch >= self.record.epoch,
-            statement.relinquish == nil
+            statement.relinquish == nil, Self.quarantine(of: self.record) != .suspect
         else { return }
         self.accept(offer, of: statement)
     }
@@ -165,8 +165,18 @@ extension Failover {
         else { return }
         let mine = (self.record.epoch, self.position.txid, self.bit == .zero ? 1 : 0)
         let theirs = (statement.epoch, statement.position.txid, self.bit == .zero ? 0 : 1)
-        // Both compute the same: whoever has no vault cannot lead.
-        let leads = self.hasVault == statement.hasVault ? mine > theirs : self.hasVault
+        let isMineReplaced = self.record.lineage.isReplaced(against: statement.lineage)
+        let isTheirsReplaced = statement.lineage.isReplaced(against: self.record.lineage)
+        // Both compute the same: whoever has no vault cannot lead, and who has another than the pair's
+        // only before one that has none.
+        let leads =
+            if self.hasVault != statement.hasVault {
+                self.hasVault
+            } else if isMineReplaced != isTheirsReplaced {
+                isTheirsReplaced
+            } else {
+                mine > theirs
+            }
         guard statement.isSeeding || leads else { return }
         self.becomePrimary(cause: .resolution)
     }

@@ -127,6 +127,7 @@ extension Failover {
             record.operation = nil
         }
         self.emit(.clearMarker)
+        self.settleReplacement(as: .foreign)
         if self.isVaultMissing || self.record.quarantineReason != nil {
             self.lackVault()
         } else {
@@ -162,6 +163,8 @@ extension Failover {
         guard operation.id != self.record.operation?.id else { return }
         switch operation.verb {
         case .disableHA:
+            // What is here may be the last copy.
+            guard statement.hasVault else { return }
             self.becomeParked()
         case .enableHA, .promote:
             self.persist { $0.operation = operation }

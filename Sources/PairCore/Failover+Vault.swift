@@ -86,6 +86,7 @@ extension Failover {
                 record.lineage.append(entry)
                 record.epoch = entry.epoch
                 record.isSeeding = false
+                record.peerAcknowledged = nil
                 record.quarantineReason = isPrimary ? Quarantine.foreign.rawValue : nil
                 Self.disarmUnlessLeased(&record)
             }
@@ -97,6 +98,24 @@ extension Failover {
         )
     }
 
+    /// What was known of the vault in the record alone is said by the lineage, before the record is told
+    /// to forget it.
+    ///
+    /// - Parameter quarantine: what the record says from now on.
+    mutating func settleReplacement(as quarantine: Quarantine? = nil) {
+        switch Self.quarantine(of: self.record) {
+        case .replacing, .suspect: break
+        case .lost, .foreign, nil: return
+        }
+        let entry = self.nextEntry(.replaced, after: self.position)
+        self.persist { record in
+            record.lineage.append(entry)
+            record.epoch = entry.epoch
+            record.peerAcknowledged = nil
+            record.quarantineReason = quarantine?.rawValue
+        }
+    }
+
     /// What a secondary was armed for is another vault; what a primary has granted stays granted.
     private static func disarmUnlessLeased(_ record: inout NodeRecord) {
         if record.role != .primary { self.disarm(&record) }
@@ -106,6 +125,16 @@ extension Failover {
     mutating func vaultSuspected() {
         guard self.record.quarantineReason == nil else { return }
         self.persist { $0.quarantineReason = Quarantine.suspect.rawValue }
+    }
+
+    /// Nothing is left here that could be served alone; the peer must not be parked for that.
+    private mutating func withdrawDisabling() {
+        guard let operation = self.record.operation, operation.verb == .disableHA else { return }
+        self.persist { record in
+            Self.callOff(operation.id, in: &record)
+            record.operation = nil
+        }
+        self.endAwaited(.aborted) { if case .disableHA = $0.verb { true } else { false } }
     }
 
     mutating func vaultLost() {
@@ -125,6 +154,7 @@ extension Failover {
         case .primary(let primary):
             self.missServedVault()
             self.rememberLoss()
+            self.withdrawDisabling()
             if primary.stage != .inDoubt {
                 self.primary.stage = .closed(self.closed(for: .vaultLost))
             }

@@ -12,6 +12,8 @@ package struct PairFacts: Hashable, Sendable {
     package var equalSince: Duration?
     /// For how long the oldest commit has waited for the secondary's word; zero when none does.
     package var unacknowledgedFor: Duration
+    /// The secondary lacks commits of which nobody knows how old they are.
+    package var isBehind: Bool
     /// The primary's gate, as this node last heard, when it is the secondary.
     package var peerGate: GateState?
     /// What stands in the way, in the operator's words, found by the shell.
@@ -60,6 +62,7 @@ package struct PairFacts: Hashable, Sendable {
         timeout: Duration,
         equalSince: Duration?,
         unacknowledgedFor: Duration,
+        isBehind: Bool = false,
         peerGate: GateState?,
         troubles: [String],
         reservations: [Reservation] = [],
@@ -78,6 +81,7 @@ package struct PairFacts: Hashable, Sendable {
         self.timeout = timeout
         self.equalSince = equalSince
         self.unacknowledgedFor = unacknowledgedFor
+        self.isBehind = isBehind
         self.peerGate = peerGate
         self.troubles = troubles
         self.reservations = reservations
@@ -319,6 +323,13 @@ package struct PairFacts: Hashable, Sendable {
             return Judgement(
                 .unprotected,
                 ["\(secondary) has no complete copy yet"],
+                next: "pairctl status --watch"
+            )
+        }
+        guard !self.isBehind else {
+            return Judgement(
+                .unprotected,
+                ["\(secondary) does not have all yet"],
                 next: "pairctl status --watch"
             )
         }

@@ -6,7 +6,10 @@
 ///     4    yes    its position       yes        fastForward      same, and the epoch has changed
 ///     3    yes    its position       no         delta            away too long
 ///     5    yes    only the fork      –          undoTail         an operator will want the tail
-///     6    yes    nowhere            –          delta            sealed first if it had served
+///     6    yes    nowhere            –          delta            sealed first
+///
+/// Content is given up unsealed only against positive proof that the primary's history has all of it:
+/// the joiner's position, digest and all, in the primary's log, or remembered from it.
 package enum Rejoin: Hashable, Sendable {
     case seed
     case stream
@@ -17,7 +20,8 @@ package enum Rejoin: Hashable, Sendable {
     package enum CommonPoint: Hashable, Sendable {
         case ownPosition(epochChanged: Bool)
         case fork
-        case nowhere(servedUnknownEpoch: Bool)
+        /// Nothing proves that all of the joiner's content is in the primary's history.
+        case nowhere
     }
 
     package init(hasVault: Bool, equalAt common: CommonPoint, logIsKept: Bool) {
@@ -28,7 +32,7 @@ package enum Rejoin: Hashable, Sendable {
             case (true, .ownPosition(epochChanged: true), true): .fastForward
             case (true, .ownPosition, false): .delta(sealingImage: false)
             case (true, .fork, _): .undoTail
-            case (true, .nowhere(let served), _): .delta(sealingImage: served)
+            case (true, .nowhere, _): .delta(sealingImage: true)
             }
     }
 

@@ -8,6 +8,8 @@ final class LiveFigures: Sendable {
         /// Of a primary: what has been captured and not acknowledged as durable, as applied.
         var durable = Backlog(acknowledged: .zero)
         var applied = Backlog(acknowledged: .zero)
+        /// What a secondary that rejoins has in common with this node, of a primary.
+        var common = TXID.zero
         /// What the secondary last said, of a primary.
         var progress: LogMessage.Progress?
         /// What can be read here, of a secondary.
@@ -147,6 +149,18 @@ final class LiveFigures: Sendable {
             return told
         }
         for (waiter, news) in told { waiter.notify(news) }
+    }
+
+    /// The secondary begins anew from `txid`: nothing that it said before holds.
+    ///
+    /// - Parameter byteCount: at least as much as all that is committed after `txid` has.
+    func fallBack(to txid: TXID, byteCount: UInt64) {
+        self.state.withLock { state in
+            state.values.durable.fallBack(to: txid, byteCount: byteCount)
+            state.values.applied.fallBack(to: txid, byteCount: byteCount)
+            state.values.progress = nil
+            state.confirmed = nil
+        }
     }
 
     /// Starts over for another role.

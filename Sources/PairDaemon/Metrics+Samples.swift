@@ -49,7 +49,9 @@ extension NodeShell {
 
     private var lag: [Metrics.Sample] {
         let values = self.figures.values
-        let lag = values.applied.since.map { (self.now - $0).inSeconds } ?? 0
+        let lag =
+            values.applied.since.map { (self.now - $0).inSeconds }
+            ?? (values.applied.transactions == 0 ? 0 : .nan)
         let progress = values.copy.map { copy in
             copy.totalBytes > 0 ? Double(copy.doneBytes) / Double(copy.totalBytes) : 0
         }

@@ -92,7 +92,7 @@ extension NodeLoop {
             guard isSet else { return self.isMarked = false }
             // The record that says so must not be durable before the marker is, if there is anything
             // of ours to mark.
-            guard !self.lacksVault else { return }
+            guard !self.lacksVault, !self.isVaultMissing else { return }
             throw VaultError.notRunning("custody")
         }
         _ = try self.comeToRest()

@@ -90,7 +90,11 @@ extension NodeLoop {
                         $0.copy?.doneBytes = done
                         $0.copy?.totalBytes = total
                     }
-                case .planned, .copied, .markHashes, .markResult, .archived, .failed:
+                case .planned(let plan):
+                    // Before the first word of the new copy can come.
+                    shell.fallBack(before: plan)
+                    shell.post(.source(id, report))
+                case .copied, .markHashes, .markResult, .archived, .failed:
                     shell.post(.source(id, report))
                 }
             }
@@ -115,10 +119,12 @@ extension NodeLoop {
     }
 
     func locate(_ inquiry: RejoinInquiry) {
+        self.dropKeptLog(ifAt: inquiry.joiner)
         let log = self.shell.vault.log
         func holds(_ position: Position?) -> Bool {
             guard let position else { return false }
             if log.position(at: position.txid)?.digest == position.digest { return true }
+            if log.passed(position) { return true }
             // Too old for the log, but remembered as the last that the peer had of this history.
             let remembered = self.record.peerAcknowledged
             return remembered?.txid == position.txid && remembered?.digest == position.digest
@@ -405,6 +411,7 @@ extension NodeLoop {
                 plan.way == .seed ? "a whole copy begins" : "only differing pages are copied",
                 ["pages": "\(plan.pageCount)", "at": "\(plan.position)"]
             )
+            self.rememberFollower()
         case .stream(let position):
             self.shell.log.emit(.replRecovered, "the log is followed", ["after": "\(position)"])
         case .refuse(let reason): self.log.trouble = reason

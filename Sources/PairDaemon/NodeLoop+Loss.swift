@@ -11,16 +11,45 @@ extension NodeLoop {
     ///
     /// Where the marker was set nobody but the applier can have changed it since.
     func isOurs(_ attachment: Vault.Attachment, _ mode: Vault.AttachMode) -> Bool {
-        if attachment.position != nil { return true }
-        guard mode == .closed(marked: true) else { return !attachment.isReplaced }
-        return attachment.wasMarked && Failover.quarantine(of: self.record) != .suspect
+        if self.provenPosition(attachment) != nil { return true }
+        guard mode == .closed(marked: true) else {
+            return !attachment.isReplaced && !self.hasLostLog
+        }
+        return attachment.wasMarked && !attachment.hasUnloggedCommits
+            && Failover.quarantine(of: self.record) != .suspect
     }
+
+    /// Where in history the vault stands, if anything proves it.
+    ///
+    /// What an application has committed after that is captured by a node that serves; on any other it
+    /// is in no log, so the vault does not stand there.
+    func provenPosition(_ attachment: Vault.Attachment) -> Position? {
+        let isCaptured: Bool =
+            switch self.record.role {
+            case .primary: self.record.relinquish == nil
+            case .standalone: true
+            case .secondary, .none: false
+            }
+        return attachment.hasUnloggedCommits && !isCaptured ? nil : attachment.position
+    }
+
+    /// The log does not say any more what was served here, though something was.
+    private var hasLostLog: Bool { self.lastLogged == nil && self.knownBeforeLog != nil }
+
+    /// The newest position that the record knows of, where the log does not.
+    private var knownBeforeLog: Position? {
+        [self.record.peerAcknowledged, self.record.lineage.entries.last?.fork]
+            .compactMap(\.self).filter { $0.txid > .zero }.max { $0.txid < $1.txid }
+    }
+
+    /// The last position that the log proves, or what comes nearest to it.
+    var gapStart: Position { self.lastLogged ?? self.knownBeforeLog ?? .start }
 
     /// Where a vault stands that nothing proves: at a transaction unlike any that was ever logged.
     func unprovenPosition(_ attachment: Vault.Attachment) -> Position {
         Position(
             epoch: self.record.epoch,
-            txid: self.lastLogged?.txid.next ?? .zero,
+            txid: self.gapStart == .start ? .zero : self.gapStart.txid.next,
             digest: attachment.scannedDigest
         )
     }
@@ -30,8 +59,7 @@ extension NodeLoop {
     /// - Returns: `false` when that cannot be made durable.
     func suspectVault() -> Bool {
         let record = self.record
-        guard record.role == .secondary || record.role == .none && record.peer?.wasEnabled == true,
-            record.quarantineReason == nil,
+        guard Failover.needsMarker(record), record.quarantineReason == nil,
             Vault.lacksMarker(path: self.shell.configuration.vaultPath)
         else { return true }
         if self.failover != nil {
@@ -44,9 +72,9 @@ extension NodeLoop {
     /// Makes durable what is to be known of the vault even if this start goes no further.
     ///
     /// - Returns: `false` when that failed, which is reported.
-    private func remember(_ quarantine: Failover.Quarantine) -> Bool {
+    private func remember(_ quarantine: Failover.Quarantine?) -> Bool {
         var record = self.record
-        record.quarantineReason = quarantine.rawValue
+        record.quarantineReason = quarantine?.rawValue
         do {
             try self.shell.keeper.store(record)
             return true
@@ -108,11 +136,17 @@ extension NodeLoop {
         }
         let isReplaced = !isOurs || quarantine == .replacing
         // Before the log begins anew: after that nothing else would tell that the vault is another one.
-        if isReplaced, quarantine != .replacing, !self.remember(.replacing) {
+        if isReplaced, quarantine != .replacing {
+            guard self.keepUnshippedLog(), self.remember(.replacing) else {
+                return self.waitForVault(mode, because: self.recordTrouble)
+            }
+        } else if isOurs, quarantine == .suspect, !self.remember(nil) {
             return self.waitForVault(mode, because: self.recordTrouble)
         }
-        let here = self.captureBeforeStart() ?? attachment.position
-        self.startMachine(position: here)
+        let here = self.captureBeforeStart() ?? self.provenPosition(attachment)
+        // In doubt nothing is captured: what lies here stands where nothing that was logged did.
+        let isUnproven = isReplaced && self.record.relinquish != nil
+        self.startMachine(position: isUnproven ? self.unprovenPosition(attachment) : here)
         if isHeld {
             let ours = here ?? self.unprovenPosition(attachment)
             self.tell(.vaultFound(self.normalized(ours), isOurs: true))
@@ -126,6 +160,8 @@ extension NodeLoop {
         guard self.lacksVault, self.captureEpoch == nil,
             self.record.role == .primary || self.record.role == .standalone
         else { return }
+        // Whatever an operator might want to have served is gone as well.
+        if self.isVaultMissing, self.failover?.isVaultMissing == false { self.tell(.vaultLost) }
         switch self.vault {
         case .attached, .untouched:
             let error = VaultError.missing(path: self.shell.configuration.vaultPath)
@@ -198,17 +234,58 @@ extension NodeLoop {
         if let fork = peer.flatMap({ old.lineage.fork(from: $0.lineage) }) {
             reached = min(reached, fork.txid)
         }
-        guard newest.txid > reached else { return }
+        _ = try self.keepLog(of: newest, after: reached, "had not reached")
+    }
+
+    /// What only the log of a vault that is gone still holds, while it holds it.
+    ///
+    /// - Returns: `false` when it could not be kept.
+    private func keepUnshippedLog() -> Bool {
+        guard let newest = self.lastLogged, self.record.peer?.wasEnabled == true else {
+            return true
+        }
+        do {
+            let reached = self.record.peerAcknowledged?.txid ?? .zero
+            if let folder = try self.keepLog(of: newest, after: reached, "may not have reached") {
+                self.unconfirmedLog = (folder, newest)
+            }
+            return true
+        } catch {
+            self.shell.report(error, during: .state, level: .critical)
+            return false
+        }
+    }
+
+    /// The peer, heard again, has all that the kept log led to: that is not needed then.
+    func dropKeptLog(ifAt joiner: Position?) {
+        guard let (folder, newest) = self.unconfirmedLog, let joiner else { return }
+        self.unconfirmedLog = nil
+        guard joiner.txid == newest.txid, joiner.digest == newest.digest else { return }
+        do {
+            try self.shell.vault.dropLog(keptIn: folder)
+        } catch {
+            self.shell.report(error, during: .state)
+        }
+        self.keptLogs = self.shell.vault.keptLogs
+    }
+
+    private func keepLog(
+        of newest: Position,
+        after reached: TXID,
+        _ verb: String
+    ) throws -> String? {
+        guard newest.txid > reached else { return nil }
         let folder = try self.shell.vault.keepLog()
         let count = newest.txid.distance(from: reached)
         self.shell.log.emit(
             .divergenceArchived,
             level: .critical,
-            "\(StatusText.counted(count, "transaction")) of the vault that is gone had not reached "
+            "\(StatusText.counted(count, "transaction")) of the vault that is gone \(verb) "
                 + "\(self.peerName); their pages are kept in \(folder)",
             ["after": "\(reached)", "through": "\(newest)"]
         )
         self.keptLogs = self.shell.vault.keptLogs
+        return folder
     }
 
     /// The logs of lost vaults that nobody has removed.
@@ -225,6 +302,14 @@ extension NodeLoop {
     var vaultLoss: PairFacts.Reservation? {
         let (path, peer) = (self.shell.configuration.vaultPath, self.peerName)
         guard let failover = self.failover else { return nil }
+        if self.record.role == .secondary, failover.isVaultMissing || self.record.isSeeding,
+            failover.peerHasLostVault, self.isPeerHeard
+        {
+            return .init(
+                "\(peer), the primary, has lost its vault, and there is no whole copy of it here",
+                next: "put \(path) back on \(peer), or a backup of it; both nodes wait for it"
+            )
+        }
         if self.record.role == .secondary, failover.peerHasLostVault, self.isPeerHeard {
             return .init(
                 "\(peer), the primary, has lost its vault; what may be the last copy is here",
@@ -248,7 +333,8 @@ extension NodeLoop {
         if self.record.role == .secondary, failover.isVaultMissing, !self.isPeerHeard {
             return .init(
                 "\(path), the copy on this node, is gone, and \(peer) is not heard",
-                next: "put it back, or on \(peer): systemctl start paird"
+                next: "put it back, or on \(peer): systemctl start paird; if both are lost, put a "
+                    + "backup here, and: pairctl promote --force --confirm \(peer) --reason TEXT"
             )
         }
         guard self.lacksVault, failover.gate != .open else { return nil }
@@ -262,7 +348,13 @@ extension NodeLoop {
                 next: "put it back, or let the application create it in WAL mode" + other
             )
         }
-        let takeOver = "to let \(peer) take over with its copy, on \(peer): pairctl promote"
+        let isPeerEmpty =
+            self.isPeerHeard && failover.link.peer?.role == .secondary
+            && failover.link.peer?.hasVault == false
+        let takeOver =
+            isPeerEmpty
+            ? "\(peer) has no copy either"
+            : "to let \(peer) take over with its copy, on \(peer): pairctl promote"
         let waits =
             self.record.right == .leased && self.record.policy.failover != .manual
             ? "; \(peer), which hears no heartbeat, promotes itself after "
@@ -270,8 +362,10 @@ extension NodeLoop {
             : ""
         if failover.isVaultMissing {
             return .init(
-                "\(path), which this node served, is gone; what may be the last copy is on "
-                    + "\(peer)\(waits)",
+                isPeerEmpty
+                    ? "\(path), which this node served, is gone, and \(peer) has no copy of it"
+                    : "\(path), which this node served, is gone; what may be the last copy is on "
+                        + "\(peer)\(waits)",
                 next: "put it back; \(takeOver)"
             )
         }
@@ -330,13 +424,18 @@ extension NodeLoop {
             // What lay in the place of the vault that was served is gone as well.
             return self.lookForOtherVault()
         }
-        if self.record.role == .secondary, case .untouched = self.vault, self.log.wish == .nothing,
-            self.failover?.isVaultMissing == true, !self.isVaultMissing, self.mayHoldVault
-        {
-            return self.surveyAgain()
+        let shell = self.shell
+        if self.isWithoutCopy {
+            guard !self.isVaultMissing else { return }
+            // Beside the loop: whoever makes it may hold locks.
+            return self.beside {
+                switch shell.vault.content {
+                case .missing, .withoutTables: break
+                case .withTables, .unusable: shell.post(.copyMissed)
+                }
+            }
         }
         guard self.hasStandingCopy else { return }
-        let shell = self.shell
         self.beside {
             do throws(VaultError) {
                 try shell.vault.checkFiles()
@@ -344,6 +443,14 @@ extension NodeLoop {
                 shell.post(.copyMissed)
             }
         }
+    }
+
+    /// This node has no copy, takes none at this moment, and keeps nobody from making a vault.
+    private var isWithoutCopy: Bool {
+        guard self.record.role == .secondary, case .untouched = self.vault,
+            self.log.wish == .nothing
+        else { return false }
+        return true
     }
 
     /// What lay in the copy's place, and could not be used, has been taken away.
@@ -360,6 +467,7 @@ extension NodeLoop {
     /// Notices when the copy is not there any more: the primary has all that was in it, so it is taken
     /// anew.
     func lookForCopy() {
+        if self.isWithoutCopy { return self.surveyAgain() }
         guard self.hasStandingCopy, self.isDisplaced else { return }
         self.shell.log.emit(
             .vaultReplaced,

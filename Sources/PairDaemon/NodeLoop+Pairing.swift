@@ -170,6 +170,7 @@ extension NodeLoop {
             minimumProtocol: result.version,
             wasEnabled: false
         )
+        record.peerAcknowledged = nil
         do throws(NodeStateError) {
             try self.shell.keeper.store(record)
         } catch {

@@ -46,6 +46,7 @@ extension NodeLoop {
             }
             self.shell.log.emit(.replLost, level: .warning, "", ["reason": reason])
             self.tell(.logInterrupted)
+            self.rememberFollower()
         case .pair: break
         }
     }

@@ -23,6 +23,7 @@ extension NodeLoop {
             timeout: self.record.policy.timeout,
             equalSince: self.equalAt.map { now - $0 },
             unacknowledgedFor: values.durable.since.map { now - $0 } ?? .zero,
+            isBehind: values.durable.since == nil && values.durable.transactions > 0,
             peerGate: self.peerGate,
             troubles: self.troubles,
             reservations: self.reservations + self.tailReservations,
@@ -72,7 +73,10 @@ extension NodeLoop {
         {
             found.append(
                 .init(
-                    "the secondary is not armed yet: it would not promote itself",
+                    record.role == .primary && record.right == .leased
+                        ? "the secondary was armed, and has not said since that it still is: it may "
+                            + "promote itself, or not"
+                        : "the secondary is not armed yet: it would not promote itself",
                     next: "pairctl status --watch"
                 )
             )
@@ -354,7 +358,8 @@ extension NodeLoop {
             return StatusReport.Replication(
                 lagTransactions: values.applied.transactions,
                 lagBytes: values.applied.byteCount,
-                lag: values.applied.since.map { now - $0 } ?? .zero,
+                lag: values.applied.since.map { now - $0 }
+                    ?? (values.applied.transactions == 0 ? .zero : nil),
                 unprotectedTransactions: values.durable.transactions,
                 unprotectedBytes: values.durable.byteCount,
                 digestEqualAt: self.equalWall,

@@ -39,7 +39,7 @@ extension NodeLoop {
         case .success(let attachment):
             self.vault = .attached(attachment)
             self.captureEpoch = nil
-            self.restPosition = attachment.position
+            self.restPosition = self.provenPosition(attachment)
             self.isMarked = mode == .closed(marked: true)
             if attachment.wasMarked, !self.isMarked {
                 self.shell.log.emit(.markerCleared, level: .notice)
@@ -78,7 +78,7 @@ extension NodeLoop {
             switch self.record.role {
             case .primary, .standalone: return self.startServing(attachment, mode)
             case .secondary, .none:
-                self.startMachine(position: attachment.position)
+                self.startMachine(position: self.provenPosition(attachment))
                 if self.mustBeJudged(attachment) { self.judge(attachment, mode) }
                 return
             }
@@ -89,7 +89,7 @@ extension NodeLoop {
         } else if self.isSurveying {
             self.isSurveying = false
             let here =
-                attachment.position.map { self.normalized($0) }
+                self.provenPosition(attachment).map { self.normalized($0) }
                 ?? Position(
                     epoch: self.record.epoch,
                     txid: .zero,
@@ -103,16 +103,16 @@ extension NodeLoop {
             guard mode != .open else { return self.attach(.closed(marked: true)) }
             self.isJoining = false
             let here =
-                attachment.position.map { self.normalized($0) }
+                self.provenPosition(attachment).map { self.normalized($0) }
                 ?? Position(epoch: .none, txid: .zero, digest: attachment.scannedDigest)
             // Whatever lay here at the start of the daemon: what counts is what lies here now.
             if attachment.hasTables { self.tell(.positionChanged(here)) }
             self.tell(.gateClosed(here))
-        } else if self.lacksVault {
-            self.foundVault(attachment, mode)
-        } else if self.record.role == .none, self.failover?.hasVault == false {
+        } else if self.record.role == .none, self.failover?.hasVault == false || self.lacksVault {
             guard mode == .closed(marked: true) else { return self.attach(.closed(marked: true)) }
             if attachment.hasTables { self.judge(attachment, mode) }
+        } else if self.lacksVault {
+            self.foundVault(attachment, mode)
         } else if self.record.role == .primary || self.record.role == .standalone {
             // Before the gate opens: what is not proven to be the same gets an epoch of its own.
             self.lastLogged = self.shell.vault.log.newest
@@ -130,6 +130,7 @@ extension NodeLoop {
     private func mustBeJudged(_ attachment: Vault.Attachment) -> Bool {
         let wasEnabled = self.record.role == .secondary || self.record.peer?.wasEnabled == true
         return Failover.quarantine(of: self.record) == .suspect || self.lacksVault
+            || wasEnabled && attachment.hasUnloggedCommits
             || wasEnabled && attachment.hasTables && attachment.position == nil
                 && !attachment.wasMarked
     }
@@ -138,9 +139,10 @@ extension NodeLoop {
     private func judge(_ attachment: Vault.Attachment, _ mode: Vault.AttachMode) {
         self.lastLogged = self.shell.vault.log.newest
         let isOurs = self.isOurs(attachment, mode)
-        let here = attachment.position ?? self.unprovenPosition(attachment)
+        let proven = self.provenPosition(attachment)
+        let here = proven ?? self.unprovenPosition(attachment)
         if !isOurs { self.reportForeignVault() }
-        self.restPosition = attachment.position.map { self.normalized($0) }
+        self.restPosition = proven.map { self.normalized($0) }
         self.tell(.vaultFound(self.normalized(here), isOurs: isOurs))
     }
 
@@ -150,6 +152,7 @@ extension NodeLoop {
     func resumeCapture(_ mode: Vault.AttachMode) -> Bool {
         self.lastLogged = self.shell.vault.log.newest
         let record = self.record
+        guard record.role == .primary || record.role == .standalone else { return true }
         do {
             switch self.failover?.gate {
             case .open: try self.openGate(under: record.epoch)
@@ -187,7 +190,7 @@ extension NodeLoop {
 
     func reportGap(_ attachment: Vault.Attachment, isReplaced: Bool) {
         let serves = self.record.role == .primary || isReplaced && self.record.role == .standalone
-        guard serves, attachment.position == nil || isReplaced, self.lastLogged != nil else {
+        guard serves, attachment.position == nil || isReplaced, self.gapStart != .start else {
             return
         }
         if isReplaced {
@@ -211,9 +214,6 @@ extension NodeLoop {
             "the vault was replaced while paird was down; what only \(self.peerName) holds is "
             + "archived before it is overwritten"
     }
-
-    /// The last position that the log proves.
-    private var gapStart: Position { self.lastLogged ?? .start }
 
     /// Makes the machine from the record and tells it what was found.
     ///
@@ -303,10 +303,11 @@ extension NodeLoop {
 
     private func startCapture(_ epoch: Epoch, at position: Position) throws {
         let shell = self.shell
+        let backlog = self.backlog(upTo: position)
         shell.figures.reset()
         shell.figures.update {
-            $0.durable = Backlog(acknowledged: position.txid)
-            $0.applied = Backlog(acknowledged: position.txid)
+            $0.durable = backlog
+            $0.applied = backlog
         }
         try shell.vault.startCapture(
             epoch: epoch,
@@ -437,7 +438,7 @@ extension NodeLoop {
             ? .alone : failover.nodeState
     }
 
-    private var lastHeard: Instant { self.shell.figures.values.lastHeard ?? self.startedAt }
+    var lastHeard: Instant { self.shell.figures.values.lastHeard ?? self.startedAt }
 
     /// What is wrong with the vault or the log, in the operator's words.
     var troubles: [String] {

@@ -47,6 +47,8 @@ final class NodeLoop {
     var gateFileTrouble: String?
     /// Where the log ended when the vault was attached.
     var lastLogged: Position?
+    /// A log that was kept at this start because the peer might lack its end, and where it ends.
+    var unconfirmedLog: (folder: String, newest: Position)?
     var invitation: PairingInviter?
     /// The peer has refused this node's key since they were last connected.
     var isDistrusted = false
@@ -74,6 +76,7 @@ final class NodeLoop {
     var trimmedAt: Instant?
     /// When it was last asked whether the copy's files are still at their path.
     var filesSeenAt: Instant
+    var followerRememberedAt: Instant
     /// The state folder's disk is too full for this node to take over.
     var diskShortage: String?
     /// Why the last handing over was called off, and when.
@@ -100,6 +103,7 @@ final class NodeLoop {
         self.shell = shell
         self.startedAt = shell.now
         self.filesSeenAt = shell.now
+        self.followerRememberedAt = shell.now
         self.history = ChangeHistory(directory: shell.configuration.stateDirectory)
     }
 
@@ -145,7 +149,10 @@ final class NodeLoop {
         case .reachProbed(let answered): self.tell(.reachProbed(answered: answered))
         case .tailSealed(let result): self.takeSealed(result)
         case .paired(let result, let done): self.finishPairing(result, done: done)
-        case .located(let inquiry, let finding): self.tell(.located(inquiry, finding))
+        case .located(let inquiry, let finding):
+            self.tell(.located(inquiry, finding))
+            let common = self.record.peerAcknowledged?.txid ?? .zero
+            self.shell.figures.update { $0.common = common }
         case .scanned(let id, let result): self.takeScan(id, result)
         case .stop: break
         }
@@ -179,6 +186,7 @@ final class NodeLoop {
 
     private func end() {
         self.shell.notifier.stopping()
+        self.rememberFollower()
         self.shell.router.clear()
         self.shell.vault.stop()
         self.shell.log.emit(.daemonStop)
@@ -215,6 +223,7 @@ final class NodeLoop {
         }
         self.trimLog(now)
         self.lookAtFiles(now)
+        self.lookAfterFollower(now)
         self.lookAtClosing(now)
         self.reportCopy()
         self.askThoseUnheard()

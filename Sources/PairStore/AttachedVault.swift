@@ -67,7 +67,7 @@ final class AttachedVault: Sendable {
     ///
     /// Not of files that nobody finds any more: whoever still has them open would write for nobody.
     static func openGate(of files: VaultFiles) throws(VaultError) {
-        guard !files.isUnlinked else { return }
+        guard !files.isDatabaseDisplaced else { return }
         try Gate.of(files).open()
         try files.unlock(.deadMansSwitch)
         try files.unlock(.sharedRange)

@@ -55,6 +55,7 @@ extension SegmentStore {
         }
         state.start = beginning.position
         state.newest = beginning.position
+        state.passed = try self.readPassed(directory)
         var isBroken = false
         for number in numbers {
             guard number >= beginning.firstNumber, !isBroken else {

@@ -106,6 +106,36 @@ extension SegmentStore {
         }
     }
 
+    /// What a reader has yet to read.
+    package struct Rest: Hashable, Sendable {
+        /// Of the records, their headers included.
+        package var byteCount: Int
+        /// When the oldest of it was committed, in microseconds since 1970 on the primary's clock.
+        package var commitTimeMicroseconds: Int64
+    }
+
+    /// What follows `txid`; `nil` when nothing does, or the log does not hold all of it.
+    package func rest(after txid: TXID) -> Rest? {
+        let rest = try? self.exclusively { state throws(SegmentStoreError) -> Rest? in
+            guard let start = state.start, let newest = state.newest, txid >= start.txid,
+                txid < newest.txid
+            else { return nil }
+            var found: Rest?
+            try state.walk(after: txid) { file, record, _ throws(SegmentStoreError) in
+                guard record.segment.last > txid else { return .goOn }
+                let later = state.files.filter { $0.number > file.number }
+                found = Rest(
+                    byteCount: file.byteCount - record.offset
+                        + later.reduce(0) { $0 + $1.byteCount },
+                    commitTimeMicroseconds: record.segment.commitTimeMicroseconds
+                )
+                return .stop
+            }
+            return found
+        }
+        return rest ?? nil
+    }
+
     /// The newest position at which the vault had this digest.
     ///
     /// A log that cannot be read holds nothing.

@@ -13,6 +13,11 @@ extension SegmentStore {
             } catch {
                 throw SegmentStoreError(error)
             }
+            do throws(SystemFailure) {
+                try self.forgetPassed(after: txid, &state)
+            } catch {
+                throw SegmentStoreError(error)
+            }
             guard let newest = state.newest, txid < newest.txid, !state.files.isEmpty else {
                 return
             }
@@ -59,13 +64,19 @@ extension SegmentStore {
     /// Begins a new log that knows nothing of what was before `position`.
     ///
     /// Durable when it returns; a crash leaves the old log or the new, empty one.
-    package func restart(at position: Position) throws(SegmentStoreError) {
+    ///
+    /// - Parameter goesOn: the vault went through the old log's last positions, though nothing proves
+    ///   what came after them: they are still known to ``passed(_:)``.
+    package func restart(at position: Position, goesOn: Bool = false) throws(SegmentStoreError) {
         try self.exclusively { state throws(SegmentStoreError) in
+            let passed = goesOn ? try self.passedPositions(&state) : []
             do throws(SystemFailure) {
+                try self.writePassed(passed)
                 try self.writeStart(position, firstNumber: state.nextNumber)
                 let old = state.files
                 state.closeNewest()
                 state = State(start: position, newest: position, nextNumber: state.nextNumber)
+                state.passed = passed
                 for file in old { try Self.remove(file.number, in: self.directory) }
             } catch {
                 throw SegmentStoreError(error)

@@ -26,6 +26,8 @@ package final class SegmentStore: Sendable {
         /// After the last closed transaction.
         var newest: Position?
         var openParts: OpenParts?
+        /// Where the vault was before the log began anew, in rising order.
+        var passed: [SegmentStore.Passed] = []
         var nextNumber: UInt64 = 1
         /// Of the newest file, or -1.
         private(set) var descriptor: Int32 = -1

@@ -18,6 +18,15 @@ extension Vault {
     /// The version of the SQLite library in use.
     package static var engineVersion: String { String(cString: sqlite3_libversion()) }
 
+    /// How big the vault and its WAL are on the disk; 0 while they cannot be seen.
+    package var byteCount: UInt64 {
+        ["", "-wal"].reduce(0) { sum, suffix in
+            var status = stat()
+            guard stat(self.configuration.path + suffix, &status) == 0 else { return sum }
+            return sum + UInt64(max(0, status.st_size))
+        }
+    }
+
     /// What lies at the vault's path.
     package var content: VaultContent { Self.inspect(path: self.configuration.path) }
 
@@ -84,6 +93,15 @@ extension Vault {
         return names.filter { $0.hasSuffix(Self.keptLogSuffix) }.map { tails + "/" + $0 }
     }
 
+    /// Removes a folder that ``keepLog()`` has made, when nothing in it is needed.
+    package func dropLog(keptIn folder: String) throws(VaultError) {
+        do throws(SystemFailure) {
+            try ArchiveFolder.remove(folder)
+        } catch {
+            throw VaultError(error)
+        }
+    }
+
     /// Whether the vault in custody is still what lies at its path.
     ///
     /// - Throws: `.replaced` with the first path that names another file or none.
@@ -110,11 +128,14 @@ extension Vault {
     ///
     /// The marker may be in its WAL alone; the attachment knows better then.
     package static func lacksMarker(path: String) -> Bool {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // Closing any descriptor of a file would give up the locks that SQLite has on it for us.
+        let files = VaultFiles.openedBefore(path)
+        let known = files?.isDatabaseDisplaced == false ? files?.database : nil
+        let descriptor = known ?? open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
+        defer { if known == nil { close(descriptor) } }
         var header = [UInt8](repeating: 0, count: Marker.byteOffset + 1)
-        guard read(descriptor, &header, header.count) == header.count else { return false }
+        guard pread(descriptor, &header, header.count, 0) == header.count else { return false }
         return header[Marker.byteOffset] != Marker.set
     }
 

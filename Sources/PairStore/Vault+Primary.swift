@@ -51,7 +51,8 @@ extension Vault {
         }
         if self.log.newest != position {
             do throws(SegmentStoreError) {
-                try self.log.restart(at: position)
+                let goesOn = self.attachment?.isOfTheLog ?? false
+                try self.log.restart(at: position, goesOn: goesOn)
             } catch {
                 throw .log(error)
             }

@@ -123,9 +123,20 @@ extension Vault {
     }
 
     /// Puts the finished seed in the vault's place; the log begins at `position`.
+    ///
+    /// - Throws: `.unexpected` when a vault with tables has come to lie there meanwhile.
     func place(seedOf pageSize: PageSize, at position: Position) throws(VaultError) {
         let path = self.configuration.path
+        // Looking may itself change what others have left, the first time.
+        _ = self.content
+        let seen = FileTraces(path)
+        switch self.content {
+        case .missing, .withoutTables: break
+        case .withTables, .unusable: throw .unexpected(path: path)
+        }
         let solitude = try Solitude(at: path)
+        // Nobody can write to it any more; somebody may have, since it was looked at.
+        guard FileTraces(path) == seen else { throw .unexpected(path: path) }
         do throws(SegmentStoreError) {
             // Before the vault can be in that state, so that it is never in one that nobody knows.
             try self.log.restart(at: position)

@@ -97,6 +97,10 @@ package final class Vault: Sendable {
         ///
         /// Never set where ``position`` is known.
         package var isReplaced = false
+        /// What was found went through what the log holds, though commits may be missing from that.
+        package var isOfTheLog: Bool { self.position != nil || self.hasDescent }
+        /// Pages, salts and counters say that it descends from what the log led to.
+        var hasDescent = false
 
         /// The log exists and does not lead to what was found.
         package var isGap: Bool { self.position == nil }
@@ -128,8 +132,8 @@ package final class Vault: Sendable {
         let before = VaultFiles.openedBefore(self.configuration.path)
         let finding = try self.preflight(before, timeout)
         let files = try VaultFiles.opened(self.configuration.path)
-        // Of a file that is not the vault any more.
-        if let before, before.shm != files.shm { try AttachedVault.openGate(of: before) }
+        // The gate of a file that is not the vault any more stays as it is, and with it the descriptors:
+        // whoever still has it open would write for nobody.
         let vault = AttachedVault(
             files,
             pageSize: finding.pageSize,
@@ -260,6 +264,7 @@ package final class Vault: Sendable {
         )
         if position == nil, mode != .closed(marked: true), self.log.newest != nil {
             attachment.isReplaced = try self.isReplaced(vault, by: rest)
+            attachment.hasDescent = !attachment.isReplaced
         }
         self.state.withLock { state in
             state.vault = vault

@@ -21,6 +21,8 @@ package enum VaultError: Error, Hashable, Sendable {
     case writerDoesNotFinish(path: String, pid: Int32?)
     /// The path names another file than the one that is open.
     case replaced(path: String)
+    /// A vault with tables lies where there was none.
+    case unexpected(path: String)
     case headerDamaged(path: String)
     case unsupportedPageSize(path: String, byteCount: Int)
     /// Captured or applied frames do not continue what came before.
@@ -83,6 +85,9 @@ extension VaultError: CustomStringConvertible {
             "\(Self.process(pid)) keeps a write transaction on \(path) open; end it"
         case .replaced(let path):
             "\(path) is no longer the file that was opened: somebody removed or replaced it"
+        case .unexpected(let path):
+            "somebody has made a vault at \(path) while a copy was taken; it is not replaced before it "
+                + "has been read"
         case .headerDamaged(let path):
             "the wal-index of \(path) stays invalid although nobody writes"
         case .unsupportedPageSize(let path, let byteCount):

@@ -80,10 +80,13 @@ package struct VaultFiles: Sendable {
         }
     }
 
-    /// The database that is open has no name any more.
-    var isUnlinked: Bool {
+    /// The database is not what its path certainly names: it was removed, or renamed.
+    var isDatabaseDisplaced: Bool {
         var open = stat()
-        return fstat(self.database, &open) == 0 && open.st_nlink == 0
+        var named = stat()
+        guard fstat(self.database, &open) == 0 else { return false }
+        guard stat(self.path, &named) == 0 else { return errno == ENOENT }
+        return open.st_ino != named.st_ino || open.st_dev != named.st_dev
     }
 
     /// The first path that certainly names no file any more, or another one than is open.

@@ -47,7 +47,52 @@ struct BacklogTests {
         #expect(backlog == Backlog(acknowledged: TXID(5)))
     }
 
-    @Test func `never goes back`() {
+    @Test func `begins with what the peer is not known to have`() {
+        var backlog = Backlog(
+            acknowledged: TXID(5),
+            last: TXID(9),
+            byteCount: 400,
+            since: Self.instant(1)
+        )
+        backlog.append(TXID(10), byteCount: 100, at: Self.instant(2))
+
+        backlog.acknowledge(TXID(8))
+        #expect(backlog.transactions == 2)
+        #expect(backlog.byteCount == 500)
+        #expect(backlog.since == Self.instant(1))
+        backlog.acknowledge(TXID(9))
+        #expect(backlog.transactions == 1)
+        #expect(backlog.byteCount == 100)
+        #expect(backlog.since == Self.instant(2))
+    }
+
+    @Test func `begins with nothing where the peer has all`() {
+        let backlog = Backlog(
+            acknowledged: TXID(9),
+            last: TXID(9),
+            byteCount: 400,
+            since: Self.instant(1)
+        )
+
+        #expect(backlog == Backlog(acknowledged: TXID(9)))
+    }
+
+    @Test func `falls back to what the peer still has, since nobody knows when`() {
+        var backlog = Backlog(acknowledged: TXID(5))
+        backlog.append(TXID(9), byteCount: 100, at: Self.instant(1))
+        backlog.acknowledge(TXID(9))
+
+        backlog.fallBack(to: TXID(2), byteCount: 700)
+
+        #expect(backlog.acknowledged == TXID(2))
+        #expect(backlog.transactions == 7)
+        #expect(backlog.byteCount == 700)
+        #expect(backlog.since == nil)
+        backlog.acknowledge(TXID(9))
+        #expect(backlog.transactions == 0 && backlog.byteCount == 0)
+    }
+
+    @Test func `never goes back by what is acknowledged`() {
         var backlog = Backlog(acknowledged: TXID(5))
         backlog.acknowledge(TXID(3))
 

@@ -237,9 +237,9 @@ struct FailoverVaultTests {
         let reply = Failover.Effect.reply(FailoverPair.operation(70), .refused(.vaultLost))
         #expect(pair.log.last?.effect == reply && pair.nodes[0].gate == .closed)
         #expect(pair.disks[0].quarantineReason != nil)
-        // The peer has it applied, and takes over by the offer.
+        // The offer is withdrawn by that; the peer, which is armed, promotes itself.
         pair.isCut = false
-        pair.tick(5)
+        pair.tick(900)
         #expect(pair.nodes[1].gate == .open && pair.nodes[0].record.role == .secondary)
     }
 

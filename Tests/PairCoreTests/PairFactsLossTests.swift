@@ -43,4 +43,15 @@ struct PairFactsLossTests {
         #expect(late.reasons.last?.hasPrefix("nyc-1 may have promoted itself") == true)
         #expect([unarmed, early, late].allSatisfy { $0.verdict == .unprotected })
     }
+
+    @Test func `a secondary that lacks commits of unknown age is no protection`() {
+        var facts = self.facts(.primary, .streaming, .open)
+        facts.silence = .zero
+        #expect(facts.judgement.verdict == .protected)
+
+        facts.isBehind = true
+
+        #expect(facts.judgement.verdict == .unprotected)
+        #expect(facts.judgement.reasons == ["nyc-1 does not have all yet"])
+    }
 }

@@ -30,7 +30,7 @@ struct RejoinTests {
         let afterFork = Rejoin(hasVault: true, equalAt: .fork, logIsKept: logIsKept)
         let nowhere = Rejoin(
             hasVault: true,
-            equalAt: .nowhere(servedUnknownEpoch: true),
+            equalAt: .nowhere,
             logIsKept: logIsKept
         )
 

@@ -75,6 +75,23 @@ struct SegmentStoreTests {
         )
     }
 
+    @Test func `tells how much follows a transaction, and from when the oldest of it is`() throws {
+        let chain = Chain(count: 100)
+        let store = try self.open(chain)
+        let record = chain.segments[0].count + 32
+
+        for txid in [0, 1, 42, 99] {
+            let rest = try #require(store.rest(after: TXID(UInt64(txid))))
+            #expect(rest.byteCount == (100 - txid) * record)
+            let oldest = try SegmentHeader(decoding: chain.segments[txid][...])
+            #expect(rest.commitTimeMicroseconds == oldest.commitTimeMicroseconds)
+        }
+        #expect(store.rest(after: TXID(100)) == nil)
+        #expect(store.rest(after: TXID(101)) == nil)
+        try store.restart(at: chain.position(50))
+        #expect(store.rest(after: TXID(40)) == nil)
+    }
+
     @Test func `refuses what does not continue it`() throws {
         let chain = Chain(count: 5)
         let other = Chain(count: 5, seed: 99)

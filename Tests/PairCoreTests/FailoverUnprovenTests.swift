@@ -1,0 +1,193 @@
+import PairCore
+import Testing
+
+/// A vault that nothing proves to be the pair's is never given up, served or marked without a word.
+@Suite("A vault that nothing proves")
+struct FailoverUnprovenTests {
+    private let foreign = Position(epoch: Epoch(rawValue: 2), txid: TXID(1), digest: .empty)
+
+    private func shipped() -> FailoverPair {
+        var pair = FailoverPair.protected()
+        let position = Position(epoch: pair.disks[0].epoch, txid: TXID(10), digest: .empty)
+        for node in [0, 1] { pair.tell(node, .positionChanged(position)) }
+        pair.tell(0, .peerApplied(position, inSync: true))
+        return pair
+    }
+
+    private func replies(_ pair: FailoverPair, to number: UInt64) -> [Failover.Reply] {
+        pair.log.compactMap { entry in
+            guard case .reply(FailoverPair.operation(number), let reply) = entry.effect else {
+                return nil
+            }
+            return reply
+        }
+    }
+
+    private func seals(_ pair: FailoverPair, _ node: Int, since mark: Int = 0) -> Bool {
+        pair.effects(of: node, since: mark).contains { effect in
+            if case .sealTail = effect { true } else { false }
+        }
+    }
+
+    /// Node 0 starts in doubt, and its shell has found another vault in the old one's place.
+    private func startReplaced(_ pair: inout FailoverPair) {
+        let last = pair.nodes[0].position
+        pair.disks[0].quarantineReason = Failover.Quarantine.replacing.rawValue
+        pair.start(0)
+        pair.tell(0, .continuityLost(after: last, isReplaced: true))
+    }
+
+    @Test func `is sealed by a node in doubt whose successor has taken over`() {
+        var pair = FailoverPair.relinquished()
+        let offers = pair.inFlight
+        pair.isCut = true
+        pair.inFlight = []
+        for (node, message) in offers where node == 1 {
+            pair.tell(1, .received(message, fresh: pair.nonce()))
+        }
+        #expect(pair.disks[1].role == .primary)
+        self.startReplaced(&pair)
+
+        let mark = pair.log.count
+        pair.isCut = false
+        pair.tick(10)
+
+        #expect(self.seals(pair, 0, since: mark))
+        #expect(pair.disks[0].lineage.entries.contains { $0.cause == .replaced })
+    }
+
+    @Test func `is named in the lineage when the doubt ends, before it can be served`() {
+        var pair = FailoverPair.relinquished()
+        pair.inFlight = []
+        let last = pair.nodes[0].position
+        let behind = Position(epoch: pair.disks[0].epoch, txid: TXID(99), digest: .empty)
+        pair.tell(1, .positionChanged(behind))
+        self.startReplaced(&pair)
+        pair.tick(5)
+        #expect(pair.disks[0].relinquish == nil && pair.nodes[0].nodeState == .hold)
+        #expect(pair.disks[0].lineage.entries.last?.cause == .replaced)
+        pair.tell(1, .positionChanged(last))
+
+        let mark = pair.log.count
+        pair.ask(0, .promote(isForced: true), 80)
+        pair.tell(1, .logLost)
+        pair.deliver()
+        pair.tick(10)
+
+        #expect(pair.nodes[0].gate == .open)
+        #expect(self.seals(pair, 1, since: mark))
+    }
+
+    @Test func `is named in the lineage when an operator ends the doubt`() {
+        var pair = FailoverPair.relinquished()
+        pair.inFlight = []
+        pair.isCut = true
+        self.startReplaced(&pair)
+
+        pair.ask(0, .promote(isForced: true), 80)
+
+        #expect(self.replies(pair, to: 80) == [.done])
+        #expect(pair.disks[0].lineage.entries.map(\.cause).suffix(2) == [.replaced, .forced])
+        let mark = pair.log.count
+        pair.isCut = false
+        pair.tick(10)
+        #expect(self.seals(pair, 1, since: mark))
+    }
+
+    @Test func `does not lead before a copy of the pair's`() {
+        var pair = self.shipped()
+        for node in [0, 1] {
+            pair.disks[node].role = .secondary
+            pair.disks[node].arming = .never
+        }
+        pair.isCut = true
+        pair.inFlight = []
+        pair.start(0)
+        pair.tell(0, .vaultFound(self.foreign, isOurs: false))
+        pair.start(1)
+
+        pair.isCut = false
+        pair.tick(10)
+
+        #expect(pair.disks[1].role == .primary && pair.disks[0].role == .secondary)
+        #expect(self.seals(pair, 0))
+        #expect(!self.seals(pair, 1))
+    }
+
+    @Test(arguments: [false, true])
+    func `that has taken the lost one's place is not served by a disable-ha of before`(
+        isFound: Bool
+    ) {
+        var pair = self.shipped()
+        pair.isCut = true
+        pair.inFlight = []
+        pair.ask(0, .disableHA(isForced: false), 10)
+        pair.tick(3)
+        pair.tell(0, .vaultLost)
+        if isFound { pair.tell(0, .vaultFound(self.foreign, isOurs: false)) }
+
+        let mark = pair.log.count
+        pair.isCut = false
+        pair.tick(200)
+        pair.tell(0, .vaultFound(self.foreign, isOurs: false))
+
+        #expect(self.replies(pair, to: 10).last == .aborted)
+        #expect(!pair.hasOpened(0, since: mark))
+        #expect(pair.disks[1].role == .secondary)
+    }
+
+    @Test func `and a doubt have a way out when the peer is lost for good`() {
+        var pair = FailoverPair.relinquished()
+        let position = pair.nodes[0].position
+        pair.inFlight = []
+        pair.isCut = true
+        pair.start(0, isVaultMissing: true)
+        // In doubt it is not looked at.
+        pair.tell(0, .vaultFound(position, isOurs: true))
+        pair.ask(0, .promote(isForced: true), 70)
+        #expect(self.replies(pair, to: 70) == [.refused(.vaultLost)])
+        #expect(pair.disks[0].relinquish == nil)
+
+        pair.tell(0, .vaultFound(position, isOurs: true))
+        pair.ask(0, .promote(isForced: true), 71)
+
+        #expect(self.replies(pair, to: 71) == [.done])
+        #expect(pair.nodes[0].gate == .open)
+    }
+
+    @Test func `a switchover that was called off is not carried out when it is heard late`() {
+        var pair = self.shipped()
+        pair.ask(1, .switchover, 20)
+        for _ in 0..<60 {
+            pair.tickWithoutDelivery(1)
+            pair.tickWithoutDelivery(0)
+        }
+        #expect(self.replies(pair, to: 20).last == .aborted)
+
+        pair.deliver()
+        for _ in 0..<10 {
+            if case .primary(let primary) = pair.nodes[0].state,
+                case .handingOver(let handingOver) = primary.stage,
+                case .draining(let end) = handingOver.step
+            {
+                pair.tell(0, .peerApplied(end, inSync: true))
+            }
+            pair.tick(1)
+        }
+
+        #expect(pair.disks[0].role == .primary && pair.nodes[0].gate == .open)
+        #expect(pair.disks[1].role == .secondary)
+    }
+
+    /// Its content may be all that is left of what was committed.
+    @Test func `is sealed wherever the primary's log does not lead through it`() {
+        var pair = self.shipped()
+        let other = Position(epoch: pair.disks[0].epoch, txid: TXID(8), digest: .empty)
+
+        pair.start(1)
+        pair.tell(1, .positionChanged(other))
+        pair.tick(5)
+
+        #expect(self.seals(pair, 1))
+    }
+}
