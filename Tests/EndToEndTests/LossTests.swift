@@ -85,7 +85,9 @@ extension EndToEnd {
             for node in LabNode.allCases {
                 let view = try Ledger.View(try await lab.sql(node, Ledger.look).lines)
                 #expect(view.isConsistent && view.counter == 200, "\(node.name): \(view)")
-                #expect(try await lab.status(node).tails.count == tails)
+                try await eventually("\(node.name) names \(tails) archives") {
+                    try await lab.status(node).tails.count == tails
+                }
             }
         }
 
