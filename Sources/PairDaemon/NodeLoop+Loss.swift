@@ -306,8 +306,10 @@ extension NodeLoop {
             failover.peerHasLostVault, self.isPeerHeard
         {
             return .init(
-                "\(peer), the primary, has lost its vault, and there is no whole copy of it here",
-                next: "put \(path) back on \(peer), or a backup of it; both nodes wait for it"
+                "\(path), the copy on this node, is \(failover.isVaultMissing ? "gone" : "not whole"), "
+                    + "and \(peer), the primary, has lost its vault as well",
+                next: "put the vault back on \(peer); a backup of it is served by, on \(peer): pairctl "
+                    + "promote --force --confirm \(self.localName) --reason TEXT"
             )
         }
         if self.record.role == .secondary, failover.peerHasLostVault, self.isPeerHeard {

@@ -11,7 +11,7 @@ extension EndToEnd {
         /// it is.
         ///
         /// - Returns: the node that is in doubt.
-        private func reach(_ trial: Trial) async throws -> LabNode {
+        static func reach(_ trial: Trial) async throws -> LabNode {
             let lab = trial.lab
             for _ in 1...60 {
                 let primary = try await trial.settled()
@@ -37,7 +37,7 @@ extension EndToEnd {
         func `resolves itself when a daemon dies in it`(victim: String) async throws {
             try await Trial.run { trial in
                 let lab = trial.lab
-                let old = try await self.reach(trial)
+                let old = try await Self.reach(trial)
                 #expect(try await lab.health(old, "/primary").status == 503)
                 #expect(try await lab.sql(old, "UPDATE counter SET value = 9;").status != 0)
                 let asked = try await lab.pairctl(old, ["switchover"])

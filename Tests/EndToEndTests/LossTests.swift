@@ -6,70 +6,6 @@ import Testing
 extension EndToEnd {
     @Suite("A vault that is gone", .timeLimit(.minutes(5)))
     struct Loss {
-        static let options = LabOptions(heartbeat: .milliseconds(300), timeout: .seconds(3))
-
-        /// A pair whose node 2 has the first 200 transactions of the ledger.
-        private func pair(_ body: (LabPair) async throws -> Void) async throws {
-            try await LabPair.enabled(Self.options) { lab in
-                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 200)
-                try await lab.waitApplied(on: .one)
-                try await body(lab)
-            }
-        }
-
-        private func removeVault(_ lab: LabPair, _ node: LabNode) throws {
-            for suffix in ["", "-wal", "-shm"] {
-                let path = lab.folder.vault(node) + suffix
-                if FileManager.default.fileExists(atPath: path) {
-                    try FileManager.default.removeItem(atPath: path)
-                }
-            }
-        }
-
-        /// As a file system that is not there.
-        private func moveAway(_ folder: String) throws {
-            let files = FileManager.default
-            try files.moveItem(atPath: folder + "/vault", toPath: folder + "/away")
-            try files.createDirectory(
-                atPath: folder + "/vault",
-                withIntermediateDirectories: false
-            )
-        }
-
-        private func putBack(_ folder: String) throws {
-            let files = FileManager.default
-            try files.removeItem(atPath: folder + "/vault")
-            try files.moveItem(atPath: folder + "/away", toPath: folder + "/vault")
-        }
-
-        /// An appliance that comes up with an empty disk makes itself a vault.
-        private func makeAnother(_ lab: LabPair, _ node: LabNode) async throws {
-            let made = try await lab.sql(
-                node,
-                """
-                PRAGMA journal_mode = WAL;
-                CREATE TABLE counter (value INTEGER);
-                INSERT INTO counter VALUES (-1);
-                """
-            )
-            #expect(made.status == 0, "\(made.errors)")
-        }
-
-        /// The archive on a node holds a vault whose counter says so.
-        private func expectKept(
-            _ counter: String,
-            in tail: StatusReport.Tail,
-            _ node: LabNode,
-            _ lab: LabPair
-        ) async throws {
-            let image = lab.folder.stateDirectory(node) + "/tails/\(tail.id)/vault.db"
-            let kept = try await Command.run(
-                try Programs.system("sqlite3"),
-                ["file:\(image)?immutable=1", "SELECT value FROM counter;"]
-            )
-            #expect(kept.lines == [counter], "\(kept.errors)")
-        }
-
         /// Node 2 is primary, node 1 follows, and both hold the ledger.
         private func expectTakenOver(_ lab: LabPair, tails: Int) async throws {
             try await eventually("node 1 follows node 2", within: .seconds(60)) {
@@ -92,9 +28,9 @@ extension EndToEnd {
         }
 
         @Test func `is taken anew by a former primary whose peer was promoted`() async throws {
-            try await self.pair { lab in
+            try await LabPair.filled { lab in
                 try await lab.kill(.one)
-                try self.removeVault(lab, .one)
+                try lab.removeVault(.one)
                 try await eventually("node 2 serves", within: .seconds(30)) {
                     try await lab.status(.two).local.gate == .open
                 }
@@ -107,13 +43,13 @@ extension EndToEnd {
 
         @Test(arguments: [false, true])
         func `is not made up for by one that an application makes`(isRestarted: Bool) async throws {
-            try await self.pair { lab in
+            try await LabPair.filled { lab in
                 try await lab.kill(.one)
-                try self.removeVault(lab, .one)
+                try lab.removeVault(.one)
                 try await lab.start(.one)
                 let gone = try await lab.status(.one)
                 let refused = try await lab.pairctl(.two, ["promote"])
-                try await self.makeAnother(lab, .one)
+                try await lab.makeAnother(.one)
                 if isRestarted {
                     try await lab.kill(.one)
                     try await lab.start(.one)
@@ -126,14 +62,14 @@ extension EndToEnd {
                 // Node 2 hears no heartbeat, and is not promoted by anybody.
                 try await self.expectTakenOver(lab, tails: 1)
                 let tail = try #require(try await lab.status(.two).tails.first)
-                try await self.expectKept("-1", in: tail, .two, lab)
+                try await lab.expectKept("-1", in: tail, .two)
             }
         }
 
         @Test func `leaves in the log what had not reached the peer, and that is kept`()
             async throws
         {
-            try await self.pair { lab in
+            try await LabPair.filled { lab in
                 try lab.cut()
                 let application = try lab.application(.one)
                 try await LedgerWriter(application, from: 201).run(rate: nil, until: 203)
@@ -142,7 +78,7 @@ extension EndToEnd {
                 }
                 try await lab.kill(.one)
                 await application.close()
-                try self.removeVault(lab, .one)
+                try lab.removeVault(.one)
                 try lab.heal()
                 try await eventually("node 2 serves", within: .seconds(30)) {
                     try await lab.status(.two).local.gate == .open
@@ -155,23 +91,20 @@ extension EndToEnd {
                     return status.local.state == .streaming && status.verdict == .degraded
                         && status.reasons.count == 1
                 }
-                let status = try await lab.status(.one)
-                let reason = try #require(status.reasons.first { $0.contains("lost vault") })
-                let folder = try #require(reason.components(separatedBy: " ").last)
-                let kept = try FileManager.default.contentsOfDirectory(atPath: folder)
-                #expect(kept.contains("start") && kept.count >= 2, "\(kept)")
+                let kept = try await lab.keptLog(.one)
+                #expect(kept.contains { $0.hasSuffix("/start") } && kept.count >= 2, "\(kept)")
                 let log = try String(contentsOfFile: lab.folder.log(.one), encoding: .utf8)
                 #expect(log.contains("3 transactions of the vault that is gone"))
             }
         }
 
         @Test func `of a node that serves alone is not made up for without a word`() async throws {
-            try await self.pair { lab in
+            try await LabPair.filled { lab in
                 try await lab.operate(.one, ["disable-ha", "--wait", "--timeout", "30s"])
                 try await lab.kill(.one)
-                try self.removeVault(lab, .one)
+                try lab.removeVault(.one)
                 try await lab.start(.one)
-                try await self.makeAnother(lab, .one)
+                try await lab.makeAnother(.one)
                 try await eventually("node 1 serves what lies there") {
                     try await lab.status(.one).local.gate == .open
                 }
@@ -185,20 +118,19 @@ extension EndToEnd {
                 #expect(unsaid.status == 11, "\(unsaid.errors)")
                 #expect(unsaid.errors.contains("before it was replaced"), "\(unsaid.errors)")
                 let tail = try #require(try await lab.status(.one).tails.first)
-                try await self.expectKept("200", in: tail, .one, lab)
+                try await lab.expectKept("200", in: tail, .one)
             }
         }
 
         @Test func `that is back after its node has given in is sealed`() async throws {
-            try await self.pair { lab in
-                let folder = lab.folder.folder(.one)
+            try await LabPair.filled { lab in
                 try await lab.kill(.one)
                 // With no daemon nothing of this is in the log.
                 try await LedgerWriter(try lab.application(.one), from: 201).run(
                     rate: nil,
                     until: 203
                 )
-                try self.moveAway(folder)
+                try lab.moveAway(.one)
                 try await eventually("node 2 serves", within: .seconds(30)) {
                     try await lab.status(.two).local.gate == .open
                 }
@@ -207,28 +139,27 @@ extension EndToEnd {
                 try await lab.start(.one)
                 try lab.pause(.two)
                 try lab.heal()
-                try self.putBack(folder)
+                try lab.putBack(.one)
                 try lab.resume(.two)
 
                 try await self.expectTakenOver(lab, tails: 1)
                 let tail = try #require(try await lab.status(.two).tails.first)
-                try await self.expectKept("203", in: tail, .two, lab)
+                try await lab.expectKept("203", in: tail, .two)
             }
         }
 
         @Test func `of a secondary whose primary is gone can be put back and served`() async throws
         {
-            try await self.pair { lab in
-                let folder = lab.folder.folder(.two)
+            try await LabPair.filled { lab in
                 try await lab.kill(.one)
-                try self.moveAway(folder)
+                try lab.moveAway(.two)
                 try await eventually("node 2 misses its copy", within: .seconds(30)) {
                     let log = try String(contentsOfFile: lab.folder.log(.two), encoding: .utf8)
                     return log.contains("vault.replaced")
                 }
                 let promote = ["promote", "--force", "--confirm", "node-1", "--reason", "test"]
                 let refused = try await lab.pairctl(.two, promote)
-                try self.putBack(folder)
+                try lab.putBack(.two)
 
                 try await eventually("node 2 has its copy again", within: .seconds(30)) {
                     try await lab.pairctl(.two, promote).status == 0
@@ -242,10 +173,10 @@ extension EndToEnd {
         }
 
         @Test func `is missed too when what lay in its place could not be used`() async throws {
-            try await self.pair { lab in
+            try await LabPair.filled { lab in
                 let vault = lab.folder.vault(.one)
                 try await lab.kill(.one)
-                try self.removeVault(lab, .one)
+                try lab.removeVault(.one)
                 try Data(repeating: 65, count: 10_000).write(to: URL(fileURLWithPath: vault))
                 try await lab.start(.one)
                 try await eventually("node 2 serves", within: .seconds(30)) {
@@ -260,13 +191,12 @@ extension EndToEnd {
         }
 
         @Test func `is served again when it is back`() async throws {
-            try await self.pair { lab in
-                let folder = lab.folder.folder(.one)
+            try await LabPair.filled { lab in
                 try await lab.kill(.one)
-                try self.moveAway(folder)
+                try lab.moveAway(.one)
                 try await lab.start(.one)
                 #expect(try await lab.status(.one).verdict == .down)
-                try self.putBack(folder)
+                try lab.putBack(.one)
 
                 try await lab.protected()
 
@@ -280,19 +210,15 @@ extension EndToEnd {
         }
 
         @Test func `is served again when it is put back in place of another`() async throws {
-            let options = LabOptions(heartbeat: .seconds(1), timeout: .seconds(60))
-            try await LabPair.enabled(options) { lab in
-                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 200)
-                try await lab.waitApplied(on: .one)
-                let folder = lab.folder.folder(.one)
+            try await LabPair.filled(.patient) { lab in
                 try await lab.stop(.one)
-                try self.moveAway(folder)
+                try lab.moveAway(.one)
                 try await lab.start(.one)
-                try await self.makeAnother(lab, .one)
+                try await lab.makeAnother(.one)
                 try await eventually("node 1 holds") {
                     try await lab.status(.one).local.state == .hold
                 }
-                try self.putBack(folder)
+                try lab.putBack(.one)
 
                 try await eventually("node 1 serves", within: .seconds(30)) {
                     try await lab.status(.one).local.gate == .open
@@ -303,13 +229,11 @@ extension EndToEnd {
         }
 
         @Test func `is replaced for good when an operator says so`() async throws {
-            try await LabPair.enabled { lab in
-                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 200)
-                try await lab.waitApplied(on: .one)
+            try await LabPair.filled(LabOptions()) { lab in
                 try await lab.kill(.one)
-                try self.removeVault(lab, .one)
+                try lab.removeVault(.one)
                 try await lab.start(.one)
-                try await self.makeAnother(lab, .one)
+                try await lab.makeAnother(.one)
                 try await eventually("node 1 holds") {
                     try await lab.status(.one).local.state == .hold
                 }
@@ -332,8 +256,8 @@ extension EndToEnd {
         }
 
         @Test func `under a secondary that runs is taken anew`() async throws {
-            try await self.pair { lab in
-                try self.removeVault(lab, .two)
+            try await LabPair.filled { lab in
+                try lab.removeVault(.two)
 
                 try await eventually("node 2 takes a copy again", within: .seconds(30)) {
                     lab.seedCount(.two) == 2
@@ -349,9 +273,9 @@ extension EndToEnd {
         func `and has garbage in its place is taken anew when that is removed`(
             isRestarted: Bool
         ) async throws {
-            try await self.pair { lab in
+            try await LabPair.filled { lab in
                 if isRestarted { try await lab.kill(.two) }
-                try self.removeVault(lab, .two)
+                try lab.removeVault(.two)
                 let vault = lab.folder.vault(.two)
                 try Data(repeating: 65, count: 10_000).write(to: URL(fileURLWithPath: vault))
                 if isRestarted { try await lab.start(.two) }
@@ -373,17 +297,17 @@ extension EndToEnd {
         func `is missed by a primary that runs, and its secondary takes over`(
             isMadeAnew: Bool
         ) async throws {
-            try await self.pair { lab in
+            try await LabPair.filled { lab in
                 // It has the files open, and goes on with them.
                 let application = try lab.application(.one, busyTimeout: .milliseconds(100))
                 _ = try await application.run("SELECT count(*) FROM credential;")
-                try self.removeVault(lab, .one)
+                try lab.removeVault(.one)
                 try await eventually("node 1 misses it") {
                     try await lab.status(.one).reasons.contains { $0.contains("is gone") }
                 }
                 let late = try await application.run("UPDATE counter SET value = -2;")
                 if isMadeAnew {
-                    try await self.makeAnother(lab, .one)
+                    try await lab.makeAnother(.one)
                     try await eventually("node 1 holds") {
                         try await lab.status(.one).local.state == .hold
                     }
@@ -404,10 +328,10 @@ extension EndToEnd {
         func `of a secondary is not made up for by one that somebody makes`(
             isRunning: Bool
         ) async throws {
-            try await self.pair { lab in
+            try await LabPair.filled { lab in
                 if !isRunning { try await lab.kill(.two) }
-                try self.removeVault(lab, .two)
-                try await self.makeAnother(lab, .two)
+                try lab.removeVault(.two)
+                try await lab.makeAnother(.two)
                 if !isRunning { try await lab.start(.two) }
 
                 try await eventually("what was made is archived", within: .seconds(60)) {
@@ -415,18 +339,18 @@ extension EndToEnd {
                 }
                 try await lab.expectEqual(atLeast: 200)
                 let tail = try #require(try await lab.status(.one).tails.first)
-                try await self.expectKept("-1", in: tail, .one, lab)
+                try await lab.expectKept("-1", in: tail, .one)
             }
         }
 
         @Test func `of a secondary, and made anew, can be served when the primary is lost`()
             async throws
         {
-            try await self.pair { lab in
+            try await LabPair.filled { lab in
                 try await lab.kill(.one)
                 try await lab.kill(.two)
-                try self.removeVault(lab, .two)
-                try await self.makeAnother(lab, .two)
+                try lab.removeVault(.two)
+                try await lab.makeAnother(.two)
                 try await lab.start(.two)
                 try await eventually("node 2 says so") {
                     try await lab.status(.two).next?.contains("promote --force") == true
@@ -444,8 +368,8 @@ extension EndToEnd {
         }
 
         @Test func `is not handed over to`() async throws {
-            try await self.pair { lab in
-                try self.removeVault(lab, .two)
+            try await LabPair.filled { lab in
+                try lab.removeVault(.two)
 
                 let refused = try await lab.pairctl(.one, ["switchover", "--wait"])
 
@@ -456,9 +380,9 @@ extension EndToEnd {
         }
 
         @Test func `leaves a secondary unfit to take over`() async throws {
-            try await self.pair { lab in
+            try await LabPair.filled { lab in
                 try await lab.kill(.one)
-                try self.removeVault(lab, .two)
+                try lab.removeVault(.two)
                 try await eventually("node 2 has noticed", within: .seconds(30)) {
                     let status = try await lab.status(.two)
                     return status.failover.conditions.contains {
