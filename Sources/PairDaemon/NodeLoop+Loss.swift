@@ -306,8 +306,9 @@ extension NodeLoop {
             failover.peerHasLostVault, self.isPeerHeard
         {
             return .init(
-                "\(path), the copy on this node, is \(failover.isVaultMissing ? "gone" : "not whole"), "
-                    + "and \(peer), the primary, has lost its vault as well",
+                "\(path), the copy on this node, is "
+                    + (failover.isVaultMissing ? "gone" : "not whole")
+                    + ", and \(peer), the primary, has lost its vault as well",
                 next: "put the vault back on \(peer); a backup of it is served by, on \(peer): pairctl "
                     + "promote --force --confirm \(self.localName) --reason TEXT"
             )
