@@ -309,8 +309,8 @@ extension NodeLoop {
                 "\(path), the copy on this node, is "
                     + (failover.isVaultMissing ? "gone" : "not whole")
                     + ", and \(peer), the primary, has lost its vault as well",
-                next: "put the vault back on \(peer); a backup of it is served by, on \(peer): pairctl "
-                    + "promote --force --confirm \(self.localName) --reason TEXT"
+                next: "put the vault back on \(peer); a backup of it is served by, on \(peer): "
+                    + "pairctl promote --force --confirm \(self.localName) --reason TEXT"
             )
         }
         if self.record.role == .secondary, failover.peerHasLostVault, self.isPeerHeard {
