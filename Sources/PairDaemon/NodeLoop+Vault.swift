@@ -443,7 +443,8 @@ extension NodeLoop {
     /// What is wrong with the vault or the log, in the operator's words.
     var troubles: [String] {
         // Of a primary whose vault is gone there is more to say than that it is waited for.
-        let attachTrouble = self.failover?.isVaultLost == true ? nil : self.attachTrouble
+        let attachTrouble =
+            self.failover?.isVaultLost == true ? nil : self.parkedWithoutCopy ?? self.attachTrouble
         return [self.failure, self.closingTrouble, attachTrouble, self.log.trouble].compactMap {
             $0
         }

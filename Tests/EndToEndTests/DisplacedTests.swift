@@ -66,8 +66,11 @@ extension EndToEnd {
                 }
                 try await lab.operate(.two, ["disable-ha", "--force", "--confirm", "node-1"])
                 try await lab.start(.one)
-                try await eventually("node 1 is parked") {
-                    try await lab.status(.one).local.state == .parked
+                try await eventually("node 1 is parked, and asks nobody to make a vault") {
+                    let status = try await lab.status(.one)
+                    return status.local.state == .parked
+                        && status.reasons.contains { $0.contains("enable-ha on node-2 brings") }
+                        && !status.reasons.contains { $0.contains("created by the application") }
                 }
                 try lab.putBack(.one)
 
