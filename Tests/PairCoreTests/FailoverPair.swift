@@ -229,4 +229,30 @@ struct FailoverPair {
             return heartbeat
         }.first
     }
+
+    /// A protected pair in which ten transactions have reached the secondary.
+    static func shipped() -> FailoverPair {
+        var pair = FailoverPair.protected()
+        let position = Position(epoch: pair.disks[0].epoch, txid: TXID(10), digest: .empty)
+        for node in [0, 1] { pair.tell(node, .positionChanged(position)) }
+        pair.tell(0, .peerApplied(position, inSync: true))
+        return pair
+    }
+
+    /// What an operator has been answered.
+    func replies(to number: UInt64) -> [Failover.Reply] {
+        self.log.compactMap { entry in
+            guard case .reply(FailoverPair.operation(number), let reply) = entry.effect else {
+                return nil
+            }
+            return reply
+        }
+    }
+
+    /// Whether a node has been told to seal what it holds, since `mark` entries of the log.
+    func seals(_ node: Int, since mark: Int = 0) -> Bool {
+        self.effects(of: node, since: mark).contains { effect in
+            if case .sealTail = effect { true } else { false }
+        }
+    }
 }

@@ -6,29 +6,6 @@ import Testing
 struct FailoverUnprovenTests {
     private let foreign = Position(epoch: Epoch(rawValue: 2), txid: TXID(1), digest: .empty)
 
-    private func shipped() -> FailoverPair {
-        var pair = FailoverPair.protected()
-        let position = Position(epoch: pair.disks[0].epoch, txid: TXID(10), digest: .empty)
-        for node in [0, 1] { pair.tell(node, .positionChanged(position)) }
-        pair.tell(0, .peerApplied(position, inSync: true))
-        return pair
-    }
-
-    private func replies(_ pair: FailoverPair, to number: UInt64) -> [Failover.Reply] {
-        pair.log.compactMap { entry in
-            guard case .reply(FailoverPair.operation(number), let reply) = entry.effect else {
-                return nil
-            }
-            return reply
-        }
-    }
-
-    private func seals(_ pair: FailoverPair, _ node: Int, since mark: Int = 0) -> Bool {
-        pair.effects(of: node, since: mark).contains { effect in
-            if case .sealTail = effect { true } else { false }
-        }
-    }
-
     /// Node 0 starts in doubt, and its shell has found another vault in the old one's place.
     private func startReplaced(_ pair: inout FailoverPair) {
         let last = pair.nodes[0].position
@@ -52,7 +29,7 @@ struct FailoverUnprovenTests {
         pair.isCut = false
         pair.tick(10)
 
-        #expect(self.seals(pair, 0, since: mark))
+        #expect(pair.seals(0, since: mark))
         #expect(pair.disks[0].lineage.entries.contains { $0.cause == .replaced })
     }
 
@@ -75,7 +52,7 @@ struct FailoverUnprovenTests {
         pair.tick(10)
 
         #expect(pair.nodes[0].gate == .open)
-        #expect(self.seals(pair, 1, since: mark))
+        #expect(pair.seals(1, since: mark))
     }
 
     @Test func `is named in the lineage when an operator ends the doubt`() {
@@ -86,16 +63,16 @@ struct FailoverUnprovenTests {
 
         pair.ask(0, .promote(isForced: true), 80)
 
-        #expect(self.replies(pair, to: 80) == [.done])
+        #expect(pair.replies(to: 80) == [.done])
         #expect(pair.disks[0].lineage.entries.map(\.cause).suffix(2) == [.replaced, .forced])
         let mark = pair.log.count
         pair.isCut = false
         pair.tick(10)
-        #expect(self.seals(pair, 1, since: mark))
+        #expect(pair.seals(1, since: mark))
     }
 
     @Test func `does not lead before a copy of the pair's`() {
-        var pair = self.shipped()
+        var pair = FailoverPair.shipped()
         for node in [0, 1] {
             pair.disks[node].role = .secondary
             pair.disks[node].arming = .never
@@ -110,15 +87,15 @@ struct FailoverUnprovenTests {
         pair.tick(10)
 
         #expect(pair.disks[1].role == .primary && pair.disks[0].role == .secondary)
-        #expect(self.seals(pair, 0))
-        #expect(!self.seals(pair, 1))
+        #expect(pair.seals(0))
+        #expect(!pair.seals(1))
     }
 
     @Test(arguments: [false, true])
     func `that has taken the lost one's place is not served by a disable-ha of before`(
         isFound: Bool
     ) {
-        var pair = self.shipped()
+        var pair = FailoverPair.shipped()
         pair.isCut = true
         pair.inFlight = []
         pair.ask(0, .disableHA(isForced: false), 10)
@@ -131,7 +108,7 @@ struct FailoverUnprovenTests {
         pair.tick(200)
         pair.tell(0, .vaultFound(self.foreign, isOurs: false))
 
-        #expect(self.replies(pair, to: 10).last == .aborted)
+        #expect(pair.replies(to: 10).last == .aborted)
         #expect(!pair.hasOpened(0, since: mark))
         #expect(pair.disks[1].role == .secondary)
     }
@@ -145,24 +122,24 @@ struct FailoverUnprovenTests {
         // In doubt it is not looked at.
         pair.tell(0, .vaultFound(position, isOurs: true))
         pair.ask(0, .promote(isForced: true), 70)
-        #expect(self.replies(pair, to: 70) == [.refused(.vaultLost)])
+        #expect(pair.replies(to: 70) == [.refused(.vaultLost)])
         #expect(pair.disks[0].relinquish == nil)
 
         pair.tell(0, .vaultFound(position, isOurs: true))
         pair.ask(0, .promote(isForced: true), 71)
 
-        #expect(self.replies(pair, to: 71) == [.done])
+        #expect(pair.replies(to: 71) == [.done])
         #expect(pair.nodes[0].gate == .open)
     }
 
     @Test func `a switchover that was called off is not carried out when it is heard late`() {
-        var pair = self.shipped()
+        var pair = FailoverPair.shipped()
         pair.ask(1, .switchover, 20)
         for _ in 0..<60 {
             pair.tickWithoutDelivery(1)
             pair.tickWithoutDelivery(0)
         }
-        #expect(self.replies(pair, to: 20).last == .aborted)
+        #expect(pair.replies(to: 20).last == .aborted)
 
         pair.deliver()
         for _ in 0..<10 {
@@ -181,13 +158,13 @@ struct FailoverUnprovenTests {
 
     /// Its content may be all that is left of what was committed.
     @Test func `is sealed wherever the primary's log does not lead through it`() {
-        var pair = self.shipped()
+        var pair = FailoverPair.shipped()
         let other = Position(epoch: pair.disks[0].epoch, txid: TXID(8), digest: .empty)
 
         pair.start(1)
         pair.tell(1, .positionChanged(other))
         pair.tick(5)
 
-        #expect(self.seals(pair, 1))
+        #expect(pair.seals(1))
     }
 }

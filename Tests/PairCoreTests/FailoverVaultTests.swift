@@ -155,22 +155,8 @@ struct FailoverVaultTests {
     }
 
     /// A pair whose nodes are at transaction 10, and node 0 knows it of node 1.
-    private func shipped() -> FailoverPair {
-        var pair = FailoverPair.protected()
-        let position = Position(epoch: pair.disks[0].epoch, txid: TXID(10), digest: .empty)
-        for node in [0, 1] { pair.tell(node, .positionChanged(position)) }
-        pair.tell(0, .peerApplied(position, inSync: true))
-        return pair
-    }
-
-    private func seals(_ pair: FailoverPair, _ node: Int, since mark: Int = 0) -> Bool {
-        pair.effects(of: node, since: mark).contains { effect in
-            if case .sealTail = effect { true } else { false }
-        }
-    }
-
     @Test func `of a node that serves alone, and then made anew, is not copied over unsealed`() {
-        var pair = self.shipped()
+        var pair = FailoverPair.shipped()
         pair.ask(0, .disableHA(isForced: false), 40)
         pair.deliver()
         pair.tick(3)
@@ -189,11 +175,11 @@ struct FailoverVaultTests {
         let opened = served.firstIndex { if case .openGate = $0 { true } else { false } }
         #expect(persisted != nil && opened != nil && (persisted ?? 1) < (opened ?? 0))
         #expect(pair.nodes[0].gate == .open)
-        #expect(self.seals(pair, 1, since: mark))
+        #expect(pair.seals(1, since: mark))
     }
 
     @Test func `is not opened by a forced disable-ha`() {
-        var pair = self.shipped()
+        var pair = FailoverPair.shipped()
         pair.start(0, isVaultMissing: true)
         pair.tell(0, .vaultFound(self.foreign, isOurs: false))
         pair.isCut = true
@@ -207,7 +193,7 @@ struct FailoverVaultTests {
     }
 
     @Test func `that comes back after its node has given in is sealed`() {
-        var pair = self.shipped()
+        var pair = FailoverPair.shipped()
         pair.tick(900, only: [1])
         pair.start(0, isVaultMissing: true)
         pair.tick(3)
@@ -221,7 +207,7 @@ struct FailoverVaultTests {
         pair.deliver()
         pair.tick(3)
 
-        #expect(self.seals(pair, 0, since: mark))
+        #expect(pair.seals(0, since: mark))
         #expect(pair.disks[0].quarantineReason == nil)
     }
 
@@ -244,7 +230,7 @@ struct FailoverVaultTests {
     }
 
     @Test func `that a secondary gets back while its primary is gone can be served by hand`() {
-        var pair = self.shipped()
+        var pair = FailoverPair.shipped()
         let position = pair.nodes[1].position
         pair.isCut = true
         pair.inFlight = []
@@ -263,7 +249,7 @@ struct FailoverVaultTests {
     }
 
     @Test func `is known for another one on a node that was parked since`() {
-        var pair = self.shipped()
+        var pair = FailoverPair.shipped()
         pair.isCut = true
         pair.inFlight = []
         pair.tick(900, only: [1])
@@ -281,7 +267,7 @@ struct FailoverVaultTests {
         pair.tick(5)
 
         #expect(parked == .parked)
-        #expect(self.seals(pair, 0, since: mark))
+        #expect(pair.seals(0, since: mark))
     }
 
     @Test func `keeps its node from leading where both follow, and the other one leads`() {

@@ -18,15 +18,6 @@ struct FailoverWithdrawalTests {
         return pair
     }
 
-    private func replies(_ pair: FailoverPair, to number: UInt64) -> [Failover.Reply] {
-        pair.log.compactMap { entry in
-            guard case .reply(FailoverPair.operation(number), let reply) = entry.effect else {
-                return nil
-            }
-            return reply
-        }
-    }
-
     @Test(arguments: [0, 1])
     func `is ended by disable-ha on either node`(node: Int) {
         var pair = self.heldUp()
@@ -38,8 +29,8 @@ struct FailoverWithdrawalTests {
 
         #expect(pair.nodes[0].record.role == .standalone && pair.nodes[0].gate == .open)
         #expect(pair.nodes[1].record.role == .none)
-        #expect(self.replies(pair, to: 11) == [.started, .aborted])
-        #expect(self.replies(pair, to: 12) == [.started, .done])
+        #expect(pair.replies(to: 11) == [.started, .aborted])
+        #expect(pair.replies(to: 12) == [.started, .done])
     }
 
     @Test func `lets applications write between two tries`() {
@@ -61,13 +52,13 @@ struct FailoverWithdrawalTests {
         pair.ask(1, .enableHA(discardingPeerVault: false), 12)
         pair.deliver()
         pair.tick(60)
-        let early = self.replies(pair, to: 12)
+        let early = pair.replies(to: 12)
         pair.isClosingSlowly = false
         pair.tick(60)
 
         #expect(early == [.started])
         #expect(pair.nodes[1].record.role == .primary)
-        #expect(self.replies(pair, to: 12) == [.started, .done])
+        #expect(pair.replies(to: 12) == [.started, .done])
     }
 
     @Test func `is withdrawn by enable-ha when it switches HA off and the peer is away`() {
@@ -75,7 +66,7 @@ struct FailoverWithdrawalTests {
         pair.isCut = true
         pair.ask(0, .disableHA(isForced: false), 10)
         pair.tick(60)
-        let waiting = self.replies(pair, to: 10)
+        let waiting = pair.replies(to: 10)
 
         pair.tick(60)
         pair.isCut = false
@@ -85,7 +76,7 @@ struct FailoverWithdrawalTests {
         pair.tick(5)
 
         #expect(waiting == [.started])
-        #expect(self.replies(pair, to: 10) == [.started, .aborted])
+        #expect(pair.replies(to: 10) == [.started, .aborted])
         #expect(pair.nodes[0].record.role == .primary && pair.disks[0].operation == nil)
         #expect(pair.nodes[1].record.role == .secondary)
     }
@@ -100,8 +91,8 @@ struct FailoverWithdrawalTests {
         pair.isCut = false
         pair.tick(60)
 
-        #expect(self.replies(pair, to: 10) == [.started, .aborted])
-        #expect(self.replies(pair, to: 11) == [.started, .done])
+        #expect(pair.replies(to: 10) == [.started, .aborted])
+        #expect(pair.replies(to: 11) == [.started, .done])
         #expect(pair.nodes[0].record.role == .primary && pair.disks[0].operation == nil)
         #expect(pair.nodes[1].record.role == .secondary)
     }
@@ -120,7 +111,7 @@ struct FailoverWithdrawalTests {
         pair.tick(10, only: [0])
 
         #expect((early, pair.nodes[0].record.role) == (.primary, .standalone))
-        #expect(self.replies(pair, to: 10) == [.started, .done])
+        #expect(pair.replies(to: 10) == [.started, .done])
         #expect(pair.nodes[0].gate == .open)
         #expect(pair.disks[0].lineage.entries.last?.cause == .forced)
     }
@@ -155,8 +146,8 @@ struct FailoverWithdrawalTests {
         pair.isClosingSlowly = false
         pair.tick(60)
 
-        #expect(self.replies(pair, to: 11) == [.started, .aborted])
-        #expect(self.replies(pair, to: 12) == [.started, .done])
+        #expect(pair.replies(to: 11) == [.started, .aborted])
+        #expect(pair.replies(to: 12) == [.started, .done])
         #expect(pair.nodes[0].record.role == .standalone)
         #expect(pair.nodes[1].record.role == .none)
     }
@@ -170,12 +161,12 @@ struct FailoverWithdrawalTests {
         pair.ask(1, .enableHA(discardingPeerVault: false), 11)
         pair.tickWithoutDelivery(1)
         pair.ask(1, .disableHA(isForced: false), 12)
-        let answered = self.replies(pair, to: 12)
+        let answered = pair.replies(to: 12)
 
         pair.deliver()
         pair.tick(30)
 
-        #expect(self.replies(pair, to: 11) == [.started, .aborted])
+        #expect(pair.replies(to: 11) == [.started, .aborted])
         #expect(answered == [.done])
         #expect(pair.nodes[0].record.role == .standalone && pair.nodes[0].gate == .open)
         #expect(pair.nodes[1].record.role == .none && pair.disks[0].operation == nil)
@@ -195,7 +186,7 @@ struct FailoverWithdrawalTests {
         pair.tick(10)
 
         #expect(pair.nodes[0].record.role == .secondary)
-        #expect(self.replies(pair, to: 10) == [.started, .aborted])
+        #expect(pair.replies(to: 10) == [.started, .aborted])
     }
 
     @Test func `says what has held it up`() {
@@ -206,7 +197,7 @@ struct FailoverWithdrawalTests {
         pair.tick(10)
 
         #expect(pair.effects(of: 0).contains(.report(.switchoverAborted(.gateHeld))))
-        #expect(self.replies(pair, to: 10) == [.started, .aborted])
+        #expect(pair.replies(to: 10) == [.started, .aborted])
         #expect(pair.nodes[0].gate == .open)
     }
 }
