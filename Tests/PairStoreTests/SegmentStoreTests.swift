@@ -85,6 +85,7 @@ struct SegmentStoreTests {
             #expect(rest.byteCount == (100 - txid) * record)
             let oldest = try SegmentHeader(decoding: chain.segments[txid][...])
             #expect(rest.commitTimeMicroseconds == oldest.commitTimeMicroseconds)
+            #expect(rest.commitTimeMicroseconds == Int64(txid + 1) * 1000)
         }
         #expect(store.rest(after: TXID(100)) == nil)
         #expect(store.rest(after: TXID(101)) == nil)
@@ -224,6 +225,54 @@ struct SegmentStoreTests {
         #expect(try self.files().isEmpty)
     }
 
+    @Test func `knows where the vault was before a gap, and no longer after it was replaced`()
+        throws
+    {
+        let chain = Chain(count: 100)
+        let store = try self.open(chain)
+        func begin(at txid: UInt64, goesOn: Bool) throws -> SegmentStore {
+            let position = Position(
+                epoch: Epoch(rawValue: 9),
+                txid: TXID(txid),
+                digest: VaultDigest(4, 4, 4, txid)
+            )
+            try store.restart(at: position, goesOn: goesOn)
+            return try self.open()
+        }
+        #expect(!store.passed(chain.position(42)))
+
+        _ = try begin(at: 101, goesOn: true)
+        let twice = try begin(at: 102, goesOn: true)
+
+        for store in [store, twice] {
+            for txid in [0, 42, 100] { #expect(store.passed(chain.position(txid))) }
+            let other = Position(epoch: .none, txid: TXID(42), digest: chain.digest(43))
+            #expect(!store.passed(other))
+            #expect(store.position(at: TXID(42)) == nil)
+        }
+        try store.truncate(after: TXID(50))
+        #expect(store.passed(chain.position(42)) && !store.passed(chain.position(51)))
+        let replaced = try begin(at: 103, goesOn: false)
+        #expect(!store.passed(chain.position(42)) && !replaced.passed(chain.position(42)))
+    }
+
+    @Test func `proves nothing by a damaged memory of what was before`() throws {
+        let chain = Chain(count: 3)
+        try self.open(chain).restart(at: chain.position(3), goesOn: true)
+        #expect(try self.open().passed(chain.position(2)))
+        let path = self.folder("log") + "/passed"
+        var bytes = try Data(contentsOf: URL(filePath: path))
+
+        for index in [0, 9, 20, bytes.count - 1] {
+            bytes[index] ^= 1
+            try bytes.write(to: URL(filePath: path))
+            #expect(try !self.open().passed(chain.position(2)), "byte \(index)")
+            bytes[index] ^= 1
+        }
+        try bytes.dropLast(5).write(to: URL(filePath: path))
+        #expect(try !self.open().passed(chain.position(2)))
+    }
+
     @Test func `drops its oldest files when it grows beyond its size`() throws {
         let chain = Chain(count: 90, pages: 900, pageByteCount: 1024)
         let store = try self.open(chain, retentionBytes: 70 << 20)
@@ -328,7 +377,7 @@ private struct Chain {
             epoch: Epoch(rawValue: 1),
             first: TXID(UInt64(index + 1)),
             digestBefore: Self.digest(seed, index),
-            commitTimeMicroseconds: 0,
+            commitTimeMicroseconds: Int64(index + 1) * 1000,
             partIndex: UInt32(part)
         )
     }
