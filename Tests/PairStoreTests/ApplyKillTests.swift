@@ -41,8 +41,9 @@ struct ApplyKillTests {
             client.kill()
             let (text, _) = client.wait()
             try #require(!text.contains("failed"), "\(text)")
+            try #require(!isDone || text.hasSuffix("done\n"), "it ended by itself: \(text)")
             newest = try self.checkProgress(text, newest)
-            if isDone, text.hasSuffix("done\n") { break }
+            if isDone { break }
             kills += 1
             try self.expectRefusal(bench)
         }
@@ -82,7 +83,8 @@ struct ApplyKillTests {
             client.kill()
             let (text, _) = client.wait()
             try #require(!text.contains("failed"), "\(text)")
-            if isDone, text.hasSuffix("done\n") { break }
+            try #require(!isDone || text.hasSuffix("done\n"), "it ended by itself: \(text)")
+            if isDone { break }
             kills += 1
             let exists = FileManager.default.fileExists(atPath: bench.path)
             #expect(exists || !isDelta)
