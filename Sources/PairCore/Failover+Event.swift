@@ -61,6 +61,8 @@ extension Failover {
         /// Nothing lies where the vault belongs.
         package var isVaultMissing: Bool
         package var wallSeconds: Int64
+        /// See ``NodeRecord/nextIncarnation(clock:)``; 0 for none.
+        package var clock: UInt64
         /// Two nonces drawn for this start: for statements, and for heartbeats.
         package var nonces: (Nonce, Nonce)
 
@@ -69,19 +71,21 @@ extension Failover {
             hasVault: Bool,
             isVaultMissing: Bool = false,
             wallSeconds: Int64,
+            clock: UInt64 = 0,
             nonces: (Nonce, Nonce)
         ) {
             self.position = position
             self.hasVault = hasVault
             self.isVaultMissing = isVaultMissing
             self.wallSeconds = wallSeconds
+            self.clock = clock
             self.nonces = nonces
         }
 
         package static func == (lhs: Start, rhs: Start) -> Bool {
             lhs.position == rhs.position && lhs.hasVault == rhs.hasVault
                 && lhs.isVaultMissing == rhs.isVaultMissing && lhs.wallSeconds == rhs.wallSeconds
-                && lhs.nonces == rhs.nonces
+                && lhs.clock == rhs.clock && lhs.nonces == rhs.nonces
         }
 
         package func hash(into hasher: inout Hasher) { hasher.combine(self.position) }

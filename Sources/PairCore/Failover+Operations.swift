@@ -151,6 +151,7 @@ extension Failover {
                     record.relinquish = nil
                     record.operation = nil
                 }
+                self.emit(.clearMarker)
                 self.lackVault()
             }
             guard !self.isVaultMissing else { return .refused(.vaultLost) }

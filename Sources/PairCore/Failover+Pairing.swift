@@ -218,7 +218,7 @@ extension Failover {
             record.right = .solo
             Self.disarm(&record)
             record.operation = operation
-            record.quarantineReason = nil
+            if Self.quarantine(of: record) != .suspect { record.quarantineReason = nil }
             record.peer?.wasEnabled = true
         }
         self.state = .secondary(Secondary(stage: .searching, now: self.clock.shortest))

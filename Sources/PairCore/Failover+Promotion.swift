@@ -165,10 +165,15 @@ extension Failover {
 
     /// What the peer is known to have of the history that this node is about to go on with.
     private func knownOfPeer(under cause: EpochCause) -> Position? {
-        if self.record.lineage.entries.last?.cause == .replaced { return nil }
-        // All of it came from there, unless both were secondaries.
+        if let newest = self.record.lineage.entries.last, newest.cause == .replaced,
+            newest.owner == self.bit
+        {
+            return nil
+        }
+        if self.peerHasLostVault { return nil }
+        // Whoever was armed, or has been handed over to, has had all of it from there.
         if self.record.role == .secondary, self.record.quarantineReason == nil,
-            cause != .resolution
+            self.record.arming.isArmed || cause == .switchover
         {
             return self.position
         }

@@ -10,7 +10,7 @@ extension Failover {
         self.issue(start.nonces.1)
         // Durable before the first message: the peer tells this start's words from older ones by it.
         self.persist { [policy = self.ownPolicy] record in
-            record.incarnation += 1
+            record.incarnation = record.nextIncarnation(clock: start.clock)
             record.policy = policy
             // Whether the peer is down is for an operator of this day to say.
             if record.operation?.verb == .disableHA {

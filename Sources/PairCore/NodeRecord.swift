@@ -183,6 +183,15 @@ package struct NodeRecord: Hashable, Sendable {
         }
     }
 
+    /// The number of the next start: above all before it.
+    ///
+    /// Also above those that this record does not know of, where the node was put back to a snapshot:
+    /// the peer heeds no start below one that it has heard. Should the clock have been put back as well,
+    /// the peer refuses its words until it has started often enough.
+    ///
+    /// - Parameter clock: what rises between two starts of a node, if anything does.
+    package func nextIncarnation(clock: UInt64) -> UInt64 { max(self.incarnation + 1, clock) }
+
     /// The record of a node that was never paired.
     package init(identity: Identity) {
         self.identity = identity

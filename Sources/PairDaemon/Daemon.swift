@@ -55,7 +55,7 @@ package struct Daemon: Sendable {
             var settings = PeerLink.Configuration(
                 identity: identity,
                 node: keeper.current.identity.node,
-                incarnation: keeper.current.incarnation + 1,
+                incarnation: keeper.current.nextIncarnation(clock: WallClock.startNumber),
                 listenAddress: configuration.replicationListener.host,
                 listenPort: Int(configuration.replicationListener.port)
             )

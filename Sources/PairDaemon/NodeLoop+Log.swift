@@ -126,6 +126,7 @@ extension NodeLoop {
             if log.position(at: position.txid)?.digest == position.digest { return true }
             if log.passed(position) { return true }
             // Too old for the log, but remembered as the last that the peer had of this history.
+            guard log.start.map({ position.txid < $0.txid }) ?? false else { return false }
             let remembered = self.record.peerAcknowledged
             return remembered?.txid == position.txid && remembered?.digest == position.digest
         }

@@ -15,7 +15,8 @@ extension NodeLoop {
         guard mode == .closed(marked: true) else {
             return !attachment.isReplaced && !self.hasLostLog
         }
-        return attachment.wasMarked && !attachment.hasUnloggedCommits
+        return Failover.needsMarker(self.record) && attachment.wasMarked
+            && !attachment.hasUnloggedCommits
             && Failover.quarantine(of: self.record) != .suspect
     }
 
@@ -82,6 +83,11 @@ extension NodeLoop {
             self.shell.report(error, during: .state, level: .critical)
             return false
         }
+    }
+
+    /// What was suspected is not there any more; whatever comes is looked at when it comes.
+    func forgetSuspicion() {
+        if Failover.quarantine(of: self.record) == .suspect { _ = self.remember(nil) }
     }
 
     /// Why the vault is not attached when `remember` has failed, and what to do.
@@ -241,9 +247,9 @@ extension NodeLoop {
     ///
     /// - Returns: `false` when it could not be kept.
     private func keepUnshippedLog() -> Bool {
-        guard let newest = self.lastLogged, self.record.peer?.wasEnabled == true else {
-            return true
-        }
+        guard let newest = self.lastLogged, self.record.peer?.wasEnabled == true,
+            self.unconfirmedLog == nil
+        else { return true }
         do {
             let reached = self.record.peerAcknowledged?.txid ?? .zero
             if let folder = try self.keepLog(of: newest, after: reached, "may not have reached") {

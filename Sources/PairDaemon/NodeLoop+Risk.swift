@@ -45,6 +45,15 @@ extension NodeLoop {
         }
     }
 
+    /// Takes note of what a joiner has, which may be less than it once had.
+    func noteCommonPoint() {
+        let common = self.record.peerAcknowledged?.txid ?? .zero
+        self.shell.figures.update { $0.common = common }
+        if common < self.shell.figures.values.durable.acknowledged {
+            self.shell.fallBack(to: common)
+        }
+    }
+
     /// Once a tick: it matters most while the secondary is away.
     func lookAfterFollower(_ now: Instant) {
         let isSilent =
@@ -69,11 +78,14 @@ extension NodeShell {
         case .seed: known = .zero
         case .refuse: return
         }
+        self.fallBack(to: known)
+    }
+
+    func fallBack(to known: TXID) {
         let rest = self.vault.log.rest(after: known)
-        let whole = UInt64(plan.pageCount) * UInt64(plan.pageSize.byteCount)
         self.figures.fallBack(
             to: known,
-            byteCount: rest.map { UInt64($0.byteCount) } ?? max(whole, self.vault.byteCount)
+            byteCount: rest.map { UInt64($0.byteCount) } ?? self.vault.byteCount
         )
     }
 }

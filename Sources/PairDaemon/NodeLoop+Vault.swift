@@ -246,6 +246,7 @@ extension NodeLoop {
                     hasVault: !isVaultMissing && (hasVault || position != nil),
                     isVaultMissing: isVaultMissing || record.role != .none && content == .missing,
                     wallSeconds: WallClock.seconds,
+                    clock: WallClock.startNumber,
                     nonces: (.random, .random)
                 )
             )

@@ -150,9 +150,9 @@ final class NodeLoop {
         case .tailSealed(let result): self.takeSealed(result)
         case .paired(let result, let done): self.finishPairing(result, done: done)
         case .located(let inquiry, let finding):
+            self.shell.figures.update { $0.common = .zero }
             self.tell(.located(inquiry, finding))
-            let common = self.record.peerAcknowledged?.txid ?? .zero
-            self.shell.figures.update { $0.common = common }
+            self.noteCommonPoint()
         case .scanned(let id, let result): self.takeScan(id, result)
         case .stop: break
         }
@@ -167,6 +167,7 @@ final class NodeLoop {
         case .unmanaged: self.startMachine(position: nil)
         case .open, .closing, .closed:
             if record.role == .secondary, !self.mayHoldVault {
+                self.forgetSuspicion()
                 self.startMachine(position: nil)
             } else if record.role != .secondary, self.isVaultMissing || self.mustSettleFirst {
                 self.startWithoutVault()

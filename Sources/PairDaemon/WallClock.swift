@@ -5,6 +5,9 @@ import PairCore
 enum WallClock {
     static var seconds: Int64 { Int64(time(nil)) }
 
+    /// What tells this start from all before it, in milliseconds since 1970.
+    static var startNumber: UInt64 { UInt64(clamping: self.now.millisecondsSince1970) }
+
     /// To the millisecond.
     static var now: WallTime {
         var time = timespec()

@@ -66,8 +66,11 @@ final class AttachedVault: Sendable {
     /// Lets go of the gate and of what stays with it.
     ///
     /// Not of files that nobody finds any more: whoever still has them open would write for nobody.
-    static func openGate(of files: VaultFiles) throws(VaultError) {
-        guard !files.isDatabaseDisplaced else { return }
+    static func openGate(
+        of files: VaultFiles,
+        evenDisplaced: Bool = false
+    ) throws(VaultError) {
+        guard evenDisplaced || !files.isDatabaseDisplaced else { return }
         try Gate.of(files).open()
         try files.unlock(.deadMansSwitch)
         try files.unlock(.sharedRange)

@@ -218,7 +218,7 @@ struct CaptureLoop: ~Copyable {
         _ report: (CaptureEvent) -> Void
     ) {
         do throws(SegmentStoreError) {
-            try log.restart(at: position)
+            try log.restart(at: position, goesOn: true)
         } catch {
             report(.logFailed(error))
         }

@@ -51,6 +51,7 @@ extension SegmentStore {
         guard let beginning else {
             // Records whose beginning is unknown prove nothing; the vaults will be compared.
             for number in numbers { try self.remove(number, in: directory) }
+            try self.removePassed(in: directory)
             return state
         }
         state.start = beginning.position

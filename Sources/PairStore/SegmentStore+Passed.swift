@@ -33,27 +33,24 @@ extension SegmentStore {
     /// What is to be remembered of the log as it is.
     func passedPositions(_ state: inout State) throws(SegmentStoreError) -> [Passed] {
         guard let start = state.start, let newest = state.newest else { return state.passed }
-        var all = state.passed
-        all.append(Passed(txid: start.txid, digest: start.digest))
-        for file in state.files {
+        var newer: [Passed] = []
+        for file in state.files.reversed() where newer.count < Self.mostPassed {
+            var found: [Passed] = []
             try Self.walk(file, from: 0) { _, record, _ throws(SegmentStoreError) in
                 guard record.segment.last <= newest.txid, let position = record.segment.position
                 else { return .goOn }
-                all.append(Passed(txid: position.txid, digest: position.digest))
+                found.append(Passed(txid: position.txid, digest: position.digest))
                 return .goOn
             }
+            newer = found + newer
         }
-        return Array(all.suffix(Self.mostPassed))
+        let first = [Passed(txid: start.txid, digest: start.digest)]
+        return Array((state.passed + first + newer).suffix(Self.mostPassed))
     }
 
     /// Durable when it returns.
     func writePassed(_ passed: [Passed]) throws(SystemFailure) {
-        guard !passed.isEmpty else {
-            guard unlink(self.passedPath) == 0 || errno == ENOENT else {
-                throw SystemFailure("unlink", self.passedPath)
-            }
-            return try DurableFile.syncFolder(of: self.passedPath)
-        }
+        guard !passed.isEmpty else { return try Self.removePassed(in: self.directory) }
         var writer = ByteWriter(reserving: passed.count * 40 + 16)
         writer.u32(Self.passedMagic)
         writer.u16(Self.passedVersion)
@@ -65,6 +62,12 @@ extension SegmentStore {
         }
         writer.u32(CRC32C.checksum(writer.bytes))
         try DurableFile.replace(self.passedPath, with: writer.bytes)
+    }
+
+    static func removePassed(in directory: String) throws(SystemFailure) {
+        let path = directory + "/passed"
+        if unlink(path) == 0 { return try DurableFile.syncFolder(of: path) }
+        guard errno == ENOENT else { throw SystemFailure("unlink", path) }
     }
 
     /// Empty when the file is missing or damaged: then nothing is proven by it.

@@ -153,6 +153,8 @@ extension Vault {
         guard case .success(let end)? = capture?.stop() else { return nil }
         self.put(Rest(pages: end.state.pages, header: end.header, foldBase: nil))
         let position = end.state.position
+        // Whoever serves no more cannot capture again what the log might lose with the power.
+        try? self.log.sync()
         let kept = self.log.position(at: position.txid)
         return kept?.digest == position.digest ? kept : position
     }

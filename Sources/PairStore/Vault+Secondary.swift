@@ -94,6 +94,7 @@ extension Vault {
         pageCount: UInt32
     ) throws(VaultError) -> any CopySink {
         self.detach()
+        try VaultFiles.releaseIndex(at: self.configuration.path)
         _ = try Solitude(at: self.configuration.path)
         return try SeedSink(self, pageSize: pageSize, pageCount: pageCount)
     }
@@ -107,6 +108,7 @@ extension Vault {
     package func moveAside() throws(VaultError) -> String? {
         self.detach()
         let path = self.configuration.path
+        try VaultFiles.releaseIndex(at: path)
         let solitude = try Solitude(at: path)
         let folder: String?
         do throws(SystemFailure) {

@@ -130,7 +130,7 @@ package final class Vault: Sendable {
         let keepsGate = mode != .open
         self.detach(keepsGate: keepsGate)
         let before = VaultFiles.openedBefore(self.configuration.path)
-        let finding = try self.preflight(before, timeout)
+        let finding = try self.preflight(before?.isIndexDisplaced == true ? nil : before, timeout)
         let files = try VaultFiles.opened(self.configuration.path)
         // The gate of a file that is not the vault any more stays as it is, and with it the descriptors:
         // whoever still has it open would write for nobody.

@@ -26,24 +26,58 @@ package struct VaultFiles: Sendable {
     ///
     /// Attaching again, after whatever failure, must not cost descriptors each time.
     static func opened(_ path: String) throws(VaultError) -> VaultFiles {
-        let known = self.known.withLock { $0[path] }
-        if let known {
+        // What was replaced keeps its descriptors: it may come back, and then its locks are there.
+        for files in self.known.withLock({ $0[path] ?? [] }).reversed() {
             do throws(VaultError) {
-                try known.checkIdentity()
-                return known
+                try files.checkIdentity()
             } catch {
-                // Replaced since: the new files get descriptors, the old ones keep theirs.
+                continue
             }
+            self.remember(files, at: path)
+            return files
         }
-        let files = try VaultFiles(opening: path)
-        self.known.withLock { $0[path] = files }
+        var files = try VaultFiles(opening: path)
+        // One wal-index has one gate, and locks on it through two descriptors stand against each other.
+        if let known = self.known.withLock({ $0[path] ?? [] }).last(where: {
+            $0.sharesIndex(with: files)
+        }) {
+            files = VaultFiles(files, indexOf: known)
+        }
+        self.remember(files, at: path)
         return files
     }
 
-    /// The files that were opened at `path` before, whatever lies there now.
-    static func openedBefore(_ path: String) -> VaultFiles? { self.known.withLock { $0[path] } }
+    /// The files that were opened at `path` last, whatever lies there now.
+    static func openedBefore(_ path: String) -> VaultFiles? {
+        self.known.withLock { $0[path]?.last }
+    }
 
-    private static let known = Mutex<[String: VaultFiles]>([:])
+    /// Lets go of every lock on a wal-index that lies at `path` without the database that it was of.
+    static func releaseIndex(at path: String) throws(VaultError) {
+        for files in self.known.withLock({ $0[path] ?? [] }) where files.isDatabaseDisplaced {
+            guard !files.isIndexDisplaced else { continue }
+            try AttachedVault.openGate(of: files, evenDisplaced: true)
+        }
+    }
+
+    /// The wal-index is not what its path certainly names.
+    var isIndexDisplaced: Bool { Self.isDisplaced(self.shm, from: self.shmPath) }
+
+    private func sharesIndex(with other: VaultFiles) -> Bool {
+        var (one, two) = (stat(), stat())
+        return fstat(self.shm, &one) == 0 && fstat(other.shm, &two) == 0
+            && one.st_ino == two.st_ino && one.st_dev == two.st_dev
+    }
+
+    private static func remember(_ files: VaultFiles, at path: String) {
+        self.known.withLock { known in
+            known[path, default: []].removeAll { $0.database == files.database }
+            known[path, default: []].append(files)
+        }
+    }
+
+    /// The newest last.
+    private static let known = Mutex<[String: [VaultFiles]]>([:])
 
     /// Opens the files of a vault that a connection of ours has read already, so that they exist.
     ///
@@ -54,6 +88,16 @@ package struct VaultFiles: Sendable {
         self.wal = try Self.open(path + "-wal")
         self.shm = try Self.open(path + "-shm")
         self.index = try WALIndex(mapping: self.shm, path: path + "-shm")
+    }
+
+    /// Other files with a wal-index that is open already; the descriptor made anew for it stays, because
+    /// closing it would cost the locks of the first.
+    private init(_ files: VaultFiles, indexOf known: VaultFiles) {
+        self.path = files.path
+        self.database = files.database
+        self.wal = files.wal
+        self.shm = known.shm
+        self.index = known.index
     }
 
     private static func open(_ path: String) throws(VaultError) -> Int32 {
@@ -81,11 +125,13 @@ package struct VaultFiles: Sendable {
     }
 
     /// The database is not what its path certainly names: it was removed, or renamed.
-    var isDatabaseDisplaced: Bool {
+    var isDatabaseDisplaced: Bool { Self.isDisplaced(self.database, from: self.path) }
+
+    private static func isDisplaced(_ descriptor: Int32, from path: String) -> Bool {
         var open = stat()
         var named = stat()
-        guard fstat(self.database, &open) == 0 else { return false }
-        guard stat(self.path, &named) == 0 else { return errno == ENOENT }
+        guard fstat(descriptor, &open) == 0 else { return false }
+        guard stat(path, &named) == 0 else { return errno == ENOENT }
         return open.st_ino != named.st_ino || open.st_dev != named.st_dev
     }
 

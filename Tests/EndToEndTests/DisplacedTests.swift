@@ -193,6 +193,69 @@ extension EndToEnd {
             }
         }
 
+        @Test func `is served again when it is put back after another lay in its place`()
+            async throws
+        {
+            try await LabPair.filled(.patient) { lab in
+                let application = try lab.application(.one)
+                _ = try await application.run("SELECT 1;")
+                try lab.moveAway(.one)
+                try await self.miss(lab)
+                try await lab.makeAnother(.one)
+                try await eventually("node 1 holds it") {
+                    try await lab.status(.one).local.state == .hold
+                }
+                await application.close()
+
+                try lab.putBack(.one)
+
+                try await eventually("node 1 serves again", within: .seconds(20)) {
+                    try await lab.status(.one).local.gate == .open
+                }
+                try await LedgerWriter(try lab.application(.one), from: 201).run(
+                    rate: nil,
+                    until: 205
+                )
+                // The lineage has it that another was there, so the copy is archived, for nothing.
+                #expect(try await lab.whole() == .one)
+                try await lab.expectEqual(atLeast: 205)
+            }
+        }
+
+        @Test func `is replaced on a secondary where only its database was moved`() async throws {
+            try await LabPair.filled(.patient) { lab in
+                let vault = lab.folder.vault(.two)
+                try FileManager.default.moveItem(atPath: vault, toPath: vault + ".away")
+
+                try await eventually("a whole copy is taken", within: .seconds(20)) {
+                    lab.seedCount(.two) == 2
+                }
+                try await lab.protected()
+                try await lab.expectEqual(atLeast: 200)
+            }
+        }
+
+        /// Nobody may write there, and it is not to be used; then it is taken away.
+        @Test func `that could not even be read is given up by removing it`() async throws {
+            try await LabPair.filled(.patient) { lab in
+                try await lab.kill(.two)
+                try lab.removeVault(.two)
+                let vault = lab.folder.vault(.two)
+                try Data(repeating: 7, count: 100_000).write(to: URL(filePath: vault))
+                try await lab.start(.two)
+                try await eventually("node 2 says what is wrong") {
+                    try await lab.status(.two).reasons.contains { $0.contains("not an SQLite") }
+                }
+                try await lab.stop(.two)
+                try lab.removeVault(.two)
+
+                try await lab.start(.two)
+
+                try await lab.protected()
+                try await lab.expectEqual(atLeast: 200)
+            }
+        }
+
         @Test func `is said to be gone by both nodes when both have lost theirs`() async throws {
             try await LabPair.filled(.patient) { lab in
                 try lab.removeVault(.one)
