@@ -83,7 +83,10 @@ extension AttachedVault {
     }
 
     /// Page 1 as readers see it.
-    func firstPage() throws(VaultError) -> [UInt8] {
+    func firstPage() throws(VaultError) -> [UInt8] { try self.page(.first) }
+
+    /// A page as readers see it.
+    func page(_ number: PageNumber) throws(VaultError) -> [UInt8] {
         let connection = try self.borrowConnection()
         defer { self.giveBack(connection) }
         let snapshot = try Snapshot(of: self.files, through: connection, pageSize: self.pageSize)
@@ -91,7 +94,7 @@ extension AttachedVault {
         var image = [UInt8](repeating: 0, count: self.pageSize.byteCount)
         let result: Result<Void, VaultError> = image.withUnsafeMutableBytes { bytes in
             do throws(VaultError) {
-                return .success(try snapshot.read(.first, into: bytes))
+                return .success(try snapshot.read(number, into: bytes))
             } catch {
                 return .failure(error)
             }

@@ -136,6 +136,49 @@ extension SegmentStore {
         return rest ?? nil
     }
 
+    /// The newest segments in order, together of at most about `maxBytes`, but for the newest of all.
+    func tail(maxBytes: Int) throws(SegmentStoreError) -> [[UInt8]] {
+        try self.exclusively { state throws(SegmentStoreError) in
+            var found: [(file: LogFile, record: LogFile.Record)] = []
+            var size = 0
+            for file in state.files.reversed() where size < maxBytes {
+                var records: [(LogFile, LogFile.Record)] = []
+                try Self.walk(file, from: 0) { _, record, _ throws(SegmentStoreError) in
+                    records.append((file, record))
+                    size += record.segment.segmentByteCount
+                    return .goOn
+                }
+                found = records + found
+            }
+            guard let last = found.last?.record.segment else { return [] }
+            let begin = found.firstIndex { entry in
+                if size <= maxBytes || entry.record.segment.last >= last.first { return true }
+                size -= entry.record.segment.segmentByteCount
+                return false
+            }
+            return try Self.read(Array(found[(begin ?? 0)...]))
+        }
+    }
+
+    private static func read(
+        _ records: [(file: LogFile, record: LogFile.Record)]
+    ) throws(SegmentStoreError) -> [[UInt8]] {
+        var all: [[UInt8]] = []
+        for (file, record) in records {
+            var bytes: [UInt8]?
+            try self.walk(file, from: record.offset) {
+                file,
+                record,
+                descriptor throws(SegmentStoreError) in
+                bytes = try file.checkedView(of: record, from: descriptor)?.bytes
+                return .stop
+            }
+            guard let bytes else { throw .damaged(path: file.path, byteOffset: record.offset) }
+            all.append(bytes)
+        }
+        return all
+    }
+
     /// The newest position at which the vault had this digest.
     ///
     /// A log that cannot be read holds nothing.

@@ -9,42 +9,40 @@ import PairWAL
 ///     the file is another one (device, inode, birth)              replaced: moved or renamed here
 ///     its pages have another size                                 replaced
 ///     its change counter is less than it was                      replaced: an older state
-///     the WAL's salts have been counted up from what they were    the same vault
-///     a page is as it was before a transaction of the log that
-///     no other page shows to be there                             replaced: an older state
-///     a page but the first is as it was left                      the same vault
+///     a page holds what the newest logged transaction put there   the same vault
+///     the log is empty, and a page but the first is as it was     the same vault
 ///     none of these                                               replaced, to be safe
 ///
-/// A page may be as it was long ago because an application has put it back, so an old image counts
-/// only where nothing newer is found. The salts come first: whoever writes into the WAL that was
-/// captured has the captured vault open. The last row meets a vault of which an application has
-/// rewritten every page, by VACUUM for instance, and has then been the last to close it, all while no
-/// daemon looked. It costs an archive.
+/// Only the newest transaction tells: everything older is in a backup as well. An application that
+/// writes on seldom takes out of a page what it has put there, and a page that was changed and not
+/// rebuilt has its cells where they were: so the bytes that the transaction changed are looked for, not
+/// the whole page. WAL salts that were counted up are no evidence; they are in a backup of all three
+/// files too. The last row meets a vault in which an application has since changed every row that the
+/// transaction did, and has restarted the WAL, all while no daemon looked. It costs an archive.
 struct VaultDescent {
-    /// What the vault held at the end of the log, as far as that is known, and since when.
-    private var newest: [PageNumber: (hash: VaultSample.Short, since: TXID)]
-    /// What it held before, and the transaction that ended it last.
-    private var older: [PageNumber: [VaultSample.Short: TXID]] = [:]
-    private var changeCounter: UInt32
-    private var salts: UInt64
     private let sample: VaultSample
+    private var changeCounter: UInt32
+    /// The pages of the newest transaction in the log.
+    private var newest: [PageNumber: [UInt8]] = [:]
+    /// What they held before, where the log still says so.
+    private var before: [PageNumber: [UInt8]] = [:]
 
     /// What was found instead.
     struct Finding {
         var file: VaultSample.FileIdentity
         var pages: PageMap
-        var salts: UInt64
         var changeCounter: UInt32
     }
 
-    /// A counter of restarts that is further ahead than this is another one.
-    private static let mostRestarts: UInt32 = 1 << 12
+    /// How much of the log is read for what the pages held before.
+    private static let tailByteCount = 32 << 20
+    /// Fewer bytes may be alike by chance.
+    private static let leastChange = 4
+    private static let leastContent = 16
 
     init(_ sample: VaultSample, log: SegmentStore) throws(VaultError) {
         self.sample = sample
-        self.newest = sample.hashes.mapValues { ($0, sample.position.txid) }
         self.changeCounter = sample.changeCounter
-        self.salts = sample.salts
         do throws(SegmentStoreError) {
             try self.read(log)
         } catch {
@@ -53,73 +51,78 @@ struct VaultDescent {
     }
 
     /// Whether everything that was captured is in the history of what was found.
-    func includes(_ found: Finding) -> Bool {
+    ///
+    /// - Parameter page: reads one of the pages that were found.
+    func includes(
+        _ found: Finding,
+        page: (PageNumber) throws(VaultError) -> [UInt8]
+    ) throws(VaultError) -> Bool {
         guard found.file == self.sample.file, found.pages.pageSize == self.sample.pageSize,
             found.changeCounter >= self.changeCounter
         else { return false }
-        if self.continues(found.salts) { return true }
-        /// The newest transaction that is proven to be there, and the newest that seems not to be.
-        var (present, absent): (TXID?, TXID?)
-        for (page, entry) in self.newest where page.rawValue <= found.pages.pageCount {
-            let hash = VaultSample.Short(found.pages[page])
-            let older = self.older[page]?[hash]
-            if hash != entry.hash {
-                absent = [absent, older].compactMap(\.self).max()
-            } else if older == nil, page != .first {
-                present = max(present ?? entry.since, entry.since)
+        guard !self.newest.isEmpty else {
+            return self.sample.hashes.contains { page, hash in
+                page != .first && page.rawValue <= found.pages.pageCount
+                    && VaultSample.Short(found.pages[page]) == hash
             }
         }
-        guard let present else { return false }
-        return absent.map { $0 <= present } ?? true
+        for (number, image) in self.newest
+        where number != .first && number.rawValue <= found.pages.pageCount {
+            if Self.shows(try page(number), image, before: self.before[number]) { return true }
+        }
+        return false
     }
 
-    /// Whoever restarts the WAL adds one to the first salt; a new WAL begins with random ones.
-    private func continues(_ found: UInt64) -> Bool {
-        let restarts =
-            UInt32(truncatingIfNeeded: found >> 32)
-            &- UInt32(truncatingIfNeeded: self.salts >> 32)
-        return found == self.salts || 1...Self.mostRestarts ~= restarts
+    /// Whether `found` still has what changed from `before` to `image`.
+    static func shows(_ found: [UInt8], _ image: [UInt8], before: [UInt8]?) -> Bool {
+        guard found.count == image.count else { return false }
+        if found == image { return before != image }
+        let start = Self.contentStart(image)
+        guard start < image.count, found[0] == image[0] else { return false }
+        guard let before, before.count == image.count else {
+            return image.count - start >= Self.leastContent
+                && found[start...] == image[start...]
+        }
+        var count = 0
+        for offset in start..<image.count where image[offset] != before[offset] {
+            guard found[offset] == image[offset] else { return false }
+            count += 1
+        }
+        return count >= Self.leastChange
+    }
+
+    /// Where the cells of a b-tree page begin (fileformat2, 1.6); its end for any other page.
+    private static func contentStart(_ image: [UInt8]) -> Int {
+        guard image.count >= 8, [2, 5, 10, 13].contains(image[0]) else { return image.count }
+        let start = Int(image[5]) << 8 | Int(image[6])
+        return start == 0 ? 65_536 : start
     }
 
     // MARK: The log
 
     private mutating func read(_ log: SegmentStore) throws(SegmentStoreError) {
-        guard let start = log.start, let end = log.newest else { return }
-        if let entry = try log.newestEntry(where: { $0.anchor != .none }) {
-            self.salts = entry.anchor.salts
-        }
-        let hasBeginning =
-            self.sample.position.txid >= start.txid
-            && self.sample.position.txid <= end.txid
-        var cursor = SegmentStore.Cursor(
-            after: hasBeginning ? self.sample.position.txid : start.txid
-        )
-        let hasher = PageHasher()
-        while true {
-            let segments = try log.segments(after: cursor, maxBytes: 4 << 20)
-            guard !segments.isEmpty else { return }
-            for bytes in segments {
-                do throws(SegmentError) {
-                    let view = try SegmentView(bytes)
-                    self.read(view, hasher)
-                    cursor.advance(past: view.header)
-                } catch {
-                    throw .badSegment(error)
-                }
+        guard let end = log.newest else { return }
+        for bytes in try log.tail(maxBytes: Self.tailByteCount) {
+            do throws(SegmentError) {
+                let view = try SegmentView(bytes)
+                self.read(view, isNewest: view.header.last >= end.txid)
+            } catch {
+                throw .badSegment(error)
             }
         }
     }
 
-    private mutating func read(_ view: SegmentView, _ hasher: PageHasher) {
+    private mutating func read(_ view: SegmentView, isNewest: Bool) {
         guard view.header.pageSize == self.sample.pageSize else { return }
         for record in view.records {
-            view.withPage(of: record) { image in
-                let hash = VaultSample.Short(hasher.hash(record.page, image))
-                let before = self.newest.updateValue((hash, view.header.last), forKey: record.page)
-                if let before, before.hash != hash {
-                    self.older[record.page, default: [:]][before.hash] = view.header.last
-                }
-                if record.page == .first { self.changeCounter = Self.changeCounter(of: image) }
+            let image = view.withPage(of: record) { [UInt8]($0) }
+            if record.page == .first {
+                self.changeCounter = image.withUnsafeBytes { Self.changeCounter(of: $0) }
+            }
+            if isNewest {
+                self.newest[record.page] = image
+            } else {
+                self.before[record.page] = image
             }
         }
     }
@@ -148,11 +151,13 @@ extension Vault {
         let finding = VaultDescent.Finding(
             file: try vault.files.identity(),
             pages: found.pages,
-            salts: found.header.salts,
             changeCounter: image.withUnsafeBytes { VaultDescent.changeCounter(of: $0) }
         )
         do throws(VaultError) {
-            return !(try VaultDescent(sample, log: self.log).includes(finding))
+            let descent = try VaultDescent(sample, log: self.log)
+            return try !descent.includes(finding) { page throws(VaultError) in
+                try vault.page(page)
+            }
         } catch {
             // A log that cannot be read vouches for nothing.
             return true
