@@ -94,7 +94,8 @@ extension Failover {
         switch self.state {
         case .standalone where self.isVaultMissing && self.record.operation == nil:
             self.closeThenJoin()
-        case .standalone where self.link.peer?.role == Role.none && self.record.operation == nil:
+        case .standalone where self.link.peer?.role == Role.none:
+            guard self.givesWay(to: request) else { return }
             self.becomePrimary(cause: .enable, operation: operation)
             self.emit(.report(.haEnabled))
         case .standalone where self.isAskedToGiveUp:
@@ -110,16 +111,20 @@ extension Failover {
             self.persist { $0.operation = operation }
             self.state(asProbe: true)
         case .idle:
-            if let own = self.record.operation {
-                // Two nodes asked at once: node 0's operation goes on.
-                guard self.bit == .one else { return }
-                self.persist { $0.operation = nil }
-                self.link.request = nil
-                self.endAwaited(.refused(.busy(request.id))) { $0.id == own.id }
-            }
+            guard self.givesWay(to: request) else { return }
             self.closeThenJoin()
         case .starting, .standalone, .secondary, .failed: break
         }
+    }
+
+    /// Two nodes asked at once: node 0's operation goes on.
+    private mutating func givesWay(to request: Request) -> Bool {
+        guard let own = self.record.operation else { return true }
+        guard self.bit == .one else { return false }
+        self.persist { $0.operation = nil }
+        self.link.request = nil
+        self.endAwaited(.refused(.busy(request.id))) { $0.id == own.id }
+        return true
     }
 
     private mutating func closeThenJoin() {

@@ -12,7 +12,8 @@ final class AttachedVault: Sendable {
     private let anchor: SQLiteConnection
     private let idle = Mutex<[SQLiteConnection]>([])
     /// Whoever checkpoints or recovers holds it: both pass the checkpoint lock around.
-    private let checkpointing = Mutex(())
+    private let checkpointing = Mutex(OwnTrace())
+    private let tampering = Mutex(false)
 
     /// - Parameter anchor: a connection that has read the vault.
     init(
@@ -93,7 +94,59 @@ final class AttachedVault: Sendable {
     func whileCheckpointing<Answer: Sendable>(
         _ body: () throws(VaultError) -> Answer
     ) throws(VaultError) -> Answer {
-        try self.checkpointing.withLock { _ throws(VaultError) in try body() }
+        try self.checkpointing.withLock { own throws(VaultError) in
+            self.compare(&own)
+            defer {
+                // Whoever else checkpoints now writes to the database with good right.
+                let isOthers = self.files.checkpointLockHolder() != nil
+                own.trace = isOthers ? nil : DatabaseTrace(self.files.database)
+            }
+            return try body()
+        }
+    }
+
+    /// Somebody has written to the database without SQLite, and without us.
+    ///
+    /// Nobody but whoever holds the checkpoint lock writes to a database in WAL mode. While a checkpoint
+    /// of ours is under way the answer is that of before.
+    var isTamperedWith: Bool {
+        let isNew = self.checkpointing.withLockIfAvailable { own in
+            self.compare(&own)
+            return own.isTampered
+        }
+        return self.tampering.withLock { known in
+            known = isNew ?? known
+            return known
+        }
+    }
+
+    private func compare(_ own: inout OwnTrace) {
+        guard let trace = own.trace else {
+            own.trace = DatabaseTrace(self.files.database)
+            return
+        }
+        if trace != DatabaseTrace(self.files.database) { own.isTampered = true }
+    }
+
+    /// How the database was left by whoever had the right to write to it.
+    struct OwnTrace {
+        var trace: DatabaseTrace?
+        var isTampered = false
+    }
+
+    /// Copying something over a file changes at least one of these.
+    struct DatabaseTrace: Equatable {
+        private let byteCount: off_t
+        private let seconds: Int
+        private let nanoseconds: Int
+
+        init?(_ descriptor: Int32) {
+            var status = stat()
+            guard fstat(descriptor, &status) == 0 else { return nil }
+            self.byteCount = status.st_size
+            self.seconds = status.st_mtim.tv_sec
+            self.nanoseconds = status.st_mtim.tv_nsec
+        }
     }
 
     // MARK: The guard

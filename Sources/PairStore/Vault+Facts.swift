@@ -102,10 +102,16 @@ extension Vault {
         }
     }
 
+    /// Somebody has written to the database in custody beside SQLite, as copying over it does.
+    package var isTamperedWith: Bool {
+        self.state.withLock { $0.vault }?.isTamperedWith ?? false
+    }
+
     /// Whether the vault in custody is still what lies at its path.
     ///
     /// - Throws: `.replaced` with the first path that names another file or none.
     package func checkFiles() throws(VaultError) {
+        if self.isTamperedWith { throw .replaced(path: self.configuration.path) }
         if let path = self.state.withLock({ $0.vault })?.files.displaced() {
             throw .replaced(path: path)
         }

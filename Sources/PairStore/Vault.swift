@@ -266,6 +266,8 @@ package final class Vault: Sendable {
             attachment.isReplaced = try self.isReplaced(vault, by: rest)
             attachment.hasDescent = !attachment.isReplaced
         }
+        // From here on every change of the database is compared with this.
+        _ = vault.isTamperedWith
         self.state.withLock { state in
             state.vault = vault
             state.rest = rest

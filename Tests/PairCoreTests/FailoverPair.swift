@@ -239,6 +239,17 @@ struct FailoverPair {
         return pair
     }
 
+    /// One second, in which whatever a node has to hand over is applied by the other.
+    mutating func drain(_ node: Int) {
+        if case .primary(let primary) = self.nodes[node].state,
+            case .handingOver(let handingOver) = primary.stage,
+            case .draining(let end) = handingOver.step
+        {
+            self.tell(node, .peerApplied(end, inSync: true))
+        }
+        self.tick(1)
+    }
+
     /// What an operator has been answered.
     func replies(to number: UInt64) -> [Failover.Reply] {
         self.log.compactMap { entry in

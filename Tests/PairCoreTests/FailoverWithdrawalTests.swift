@@ -261,4 +261,34 @@ struct FailoverSoloRestartTests {
         #expect(pair.nodes[0].record.role == .secondary)
         #expect(!pair.hasOpened(0, since: mark))
     }
+
+    /// While they did not hear each other, an operator on each has said which vault is to be served.
+    @Test(arguments: [0, 1])
+    func `of two that were asked for at once one goes on`(serving: Int) {
+        var pair = FailoverPair.shipped()
+        pair.ask(0, .disableHA(isForced: false), 30)
+        pair.deliver()
+        pair.tick(5)
+        if serving == 1 {
+            pair.ask(1, .enableHA(discardingPeerVault: false), 31)
+            pair.deliver()
+            for _ in 0..<60 where pair.disks[1].role != .primary { pair.drain(0) }
+            pair.tick(30)
+            pair.ask(1, .disableHA(isForced: false), 32)
+            pair.deliver()
+            pair.tick(5)
+        }
+        #expect(pair.disks[serving].role == .standalone && pair.disks[1 - serving].role == .none)
+        pair.isCut = true
+
+        for node in [0, 1] {
+            pair.ask(node, .enableHA(discardingPeerVault: false), 40 + UInt64(node))
+        }
+        pair.tick(30)
+        pair.isCut = false
+        for _ in 0..<60 { pair.drain(serving) }
+
+        let roles = Set(pair.disks.map(\.role))
+        #expect(roles == [.primary, .secondary], "\(pair.disks.map(\.role))")
+    }
 }
