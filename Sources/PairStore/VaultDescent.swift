@@ -68,9 +68,17 @@ struct VaultDescent {
         }
         for (number, image) in self.newest
         where number != .first && number.rawValue <= found.pages.pageCount {
+            // Whether it changed anything at all is known by the sample, where the log is silent.
+            if self.before[number] == nil, self.sample.hashes[number] == self.hash(number, image) {
+                continue
+            }
             if Self.shows(try page(number), image, before: self.before[number]) { return true }
         }
         return false
+    }
+
+    private func hash(_ number: PageNumber, _ image: [UInt8]) -> VaultSample.Short {
+        VaultSample.Short(image.withUnsafeBytes { PageHasher().hash(number, $0) })
     }
 
     /// Whether `found` still has what changed from `before` to `image`.
