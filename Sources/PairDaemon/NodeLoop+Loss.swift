@@ -343,6 +343,9 @@ extension NodeLoop {
             return self.lookForOtherVault()
         }
         let shell = self.shell
+        if self.record.role == .none, self.isMarked, case .attached = self.vault, self.isDisplaced {
+            return self.readParkedVaultAnew()
+        }
         if self.isWithoutCopy {
             guard !self.isVaultMissing else { return }
             // Beside the loop: whoever makes it may hold locks.
@@ -369,6 +372,21 @@ extension NodeLoop {
             self.log.wish == .nothing
         else { return false }
         return true
+    }
+
+    /// What a parked node has in custody is not what it was: it may be asked to serve it, or to follow from
+    /// there.
+    private func readParkedVaultAnew() {
+        self.shell.log.emit(
+            .vaultReplaced,
+            level: .critical,
+            "\(self.shell.configuration.vaultPath) is no longer what was kept here; it is read anew"
+        )
+        self.shell.vault.detach()
+        self.vault = .untouched
+        self.restPosition = nil
+        self.isMarked = false
+        self.attach(.closed(marked: true))
     }
 
     /// What lay in the copy's place, and could not be used, has been taken away.

@@ -108,7 +108,7 @@ extension NodeLoop {
             // Whatever lay here at the start of the daemon: what counts is what lies here now.
             if attachment.hasTables { self.tell(.positionChanged(here)) }
             self.tell(.gateClosed(here))
-        } else if self.record.role == .none, self.failover?.hasVault == false || self.lacksVault {
+        } else if self.record.role == .none, self.isInQuestion {
             guard mode == .closed(marked: true) else { return self.attach(.closed(marked: true)) }
             if attachment.hasTables { self.judge(attachment, mode) }
         } else if self.lacksVault {
@@ -124,6 +124,12 @@ extension NodeLoop {
         let waiting = self.afterAttaching
         self.afterAttaching = []
         for (event, _) in waiting { self.tell(event) }
+    }
+
+    /// Of a parked node: it has had no vault, or somebody may have written to the one it has.
+    private var isInQuestion: Bool {
+        self.failover?.hasVault == false || self.lacksVault
+            || Failover.quarantine(of: self.record) == .suspect
     }
 
     /// Of a node that does not serve: more than the applier may have been at work here.

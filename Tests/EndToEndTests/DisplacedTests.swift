@@ -222,44 +222,6 @@ extension EndToEnd {
             }
         }
 
-        /// What is copied over a file keeps its name and its number.
-        @Test func `is taken anew on a secondary where an older state was copied over it`()
-            async throws
-        {
-            try await LabPair.filled(.patient) { lab in
-                // Without a WAL: else the readers go by that.
-                for _ in 1...2 {
-                    try await lab.stop(.two)
-                    _ = try await lab.sql(.two, "SELECT count(*) FROM credential;")
-                    try await lab.start(.two)
-                    try await lab.protected()
-                }
-                let vault = lab.folder.vault(.two)
-                let old = try Data(contentsOf: URL(filePath: vault))
-                try await LedgerWriter(try lab.application(.one), from: 201).run(
-                    rate: nil,
-                    until: 260
-                )
-                try await lab.waitApplied(on: .one)
-                try await lab.stop(.two)
-                _ = try await lab.sql(.two, "SELECT count(*) FROM credential;")
-                try await lab.start(.two)
-                try await lab.protected()
-
-                let file = try FileHandle(forWritingTo: URL(filePath: vault))
-                try file.truncate(atOffset: 0)
-                try file.write(contentsOf: old)
-                try file.close()
-
-                let log = lab.folder.log(.two)
-                try await eventually("node 2 notices", within: .seconds(10)) {
-                    try String(contentsOfFile: log, encoding: .utf8).contains("vault.replaced")
-                }
-                #expect(try await lab.whole() == .one)
-                try await lab.expectEqual(atLeast: 260)
-            }
-        }
-
         @Test func `is replaced on a secondary where only its database was moved`() async throws {
             try await LabPair.filled(.patient) { lab in
                 let vault = lab.folder.vault(.two)

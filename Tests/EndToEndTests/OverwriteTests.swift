@@ -1,0 +1,70 @@
+import Foundation
+import PairCore
+import PairLab
+import Testing
+
+extension EndToEnd {
+    /// What is copied over a file keeps its name and its number.
+    @Suite("An older state that was copied over a vault", .timeLimit(.minutes(3)))
+    struct Overwrite {
+        /// Starts node 2 with a vault that has no WAL: else readers go by that.
+        private func settle(_ lab: LabPair) async throws {
+            try await lab.stop(.two)
+            _ = try await lab.sql(.two, "SELECT count(*) FROM credential;")
+            try await lab.start(.two)
+            try await lab.protected()
+        }
+
+        /// A pair with 260 transactions.
+        ///
+        /// - Returns: node 2's vault as it was after 200.
+        private func grow(_ lab: LabPair) async throws -> Data {
+            for _ in 1...2 { try await self.settle(lab) }
+            let old = try Data(contentsOf: URL(filePath: lab.folder.vault(.two)))
+            try await LedgerWriter(try lab.application(.one), from: 201).run(rate: nil, until: 260)
+            try await lab.waitApplied(on: .one)
+            try await self.settle(lab)
+            return old
+        }
+
+        private func overwrite(_ lab: LabPair, with old: Data) async throws {
+            let file = try FileHandle(forWritingTo: URL(filePath: lab.folder.vault(.two)))
+            try file.truncate(atOffset: 0)
+            try file.write(contentsOf: old)
+            try file.close()
+            let log = lab.folder.log(.two)
+            try await eventually("node 2 notices", within: .seconds(10)) {
+                try String(contentsOfFile: log, encoding: .utf8).contains("vault.replaced")
+            }
+        }
+
+        @Test func `is not kept by a secondary`() async throws {
+            try await LabPair.filled(.patient) { lab in
+                let old = try await self.grow(lab)
+
+                try await self.overwrite(lab, with: old)
+
+                #expect(try await lab.whole() == .one)
+                try await lab.expectEqual(atLeast: 260)
+            }
+        }
+
+        @Test(arguments: LabNode.allCases)
+        func `is not taken for the pair's on a parked node`(next: LabNode) async throws {
+            try await LabPair.filled(.patient) { lab in
+                let old = try await self.grow(lab)
+                try await lab.operate(.one, ["disable-ha", "--wait", "--timeout", "30s"])
+
+                try await self.overwrite(lab, with: old)
+                try await lab.enableHA(on: next, ["--confirm", next.name])
+
+                #expect(try await lab.whole() == next)
+                try await lab.operate(next, ["wait", "--applied", "--timeout", "30s"])
+                for node in LabNode.allCases {
+                    let view = try Ledger.View(try await lab.sql(node, Ledger.look).lines)
+                    #expect(view.isConsistent && view.counter == 260, "\(node.name): \(view)")
+                }
+            }
+        }
+    }
+}
