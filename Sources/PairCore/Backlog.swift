@@ -23,6 +23,8 @@ package struct Backlog: Hashable, Sendable {
     /// what `acknowledged` says.
     ///
     /// - Parameters:
+    ///   - acknowledged: the newest transaction that the peer is known to have.
+    ///   - last: the newest of all.
     ///   - byteCount: at least as much as the commits after `acknowledged` have.
     ///   - since: when the oldest of them was committed; `nil` when that is not known.
     package init(acknowledged: TXID, last: TXID, byteCount: UInt64, since: Instant?) {
@@ -51,7 +53,9 @@ package struct Backlog: Hashable, Sendable {
 
     /// Takes back what was acknowledged after `txid`: the peer does not have that any more.
     ///
-    /// - Parameter byteCount: at least as much as all that is committed after `txid` has.
+    /// - Parameters:
+    ///   - txid: the newest transaction that it still has.
+    ///   - byteCount: at least as much as all that is committed after `txid` has.
     package mutating func fallBack(to txid: TXID, byteCount: UInt64) {
         self = Backlog(acknowledged: txid, last: self.newest, byteCount: byteCount, since: nil)
     }
