@@ -13,6 +13,22 @@ extension NodeLoop {
         }
     }
 
+    /// A vault in service that something has been copied over; a node that does not serve reads it anew.
+    var overwritten: PairFacts.Reservation? {
+        let path = self.shell.configuration.vaultPath
+        let check: String
+        switch self.record.role {
+        case .primary: check = "pairctl verify --full"
+        case .standalone: check = "sqlite3 \(path) 'PRAGMA integrity_check'"
+        case .secondary, .none: return nil
+        }
+        guard self.shell.vault.isTamperedWith else { return nil }
+        return .init(
+            "\(path) was written to by something that is not SQLite",
+            next: "\(check); when that finds nothing: systemctl restart paird"
+        )
+    }
+
     /// A parked node waits for no application: what that would make has nothing to do with the pair.
     var parkedWithoutCopy: String? {
         guard self.record.role == .none, self.record.peer?.wasEnabled == true,

@@ -82,14 +82,7 @@ extension NodeLoop {
             )
         }
         if let shortage = self.diskShortage { found.append(.init(shortage)) }
-        if record.role != .secondary, self.shell.vault.isTamperedWith {
-            found.append(
-                .init(
-                    "\(self.shell.configuration.vaultPath) was written to by something that is not SQLite",
-                    next: "pairctl verify --full"
-                )
-            )
-        }
+        if let overwritten { found.append(overwritten) }
         if record.role == .primary {
             found += self.peerTroubles.map {
                 .init("\(self.peerName) says: \($0)", next: "on \(self.peerName): pairctl status")

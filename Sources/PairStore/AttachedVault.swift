@@ -99,7 +99,7 @@ final class AttachedVault: Sendable {
             defer {
                 // Whoever else checkpoints now writes to the database with good right.
                 let isOthers = self.files.checkpointLockHolder() != nil
-                own.trace = isOthers ? nil : DatabaseTrace(self.files.database)
+                own.trace = isOthers ? nil : FileTrace(self.files.database)
             }
             return try body()
         }
@@ -122,31 +122,16 @@ final class AttachedVault: Sendable {
 
     private func compare(_ own: inout OwnTrace) {
         guard let trace = own.trace else {
-            own.trace = DatabaseTrace(self.files.database)
+            own.trace = FileTrace(self.files.database)
             return
         }
-        if trace != DatabaseTrace(self.files.database) { own.isTampered = true }
+        if trace != FileTrace(self.files.database) { own.isTampered = true }
     }
 
     /// How the database was left by whoever had the right to write to it.
     struct OwnTrace {
-        var trace: DatabaseTrace?
+        var trace: FileTrace?
         var isTampered = false
-    }
-
-    /// Copying something over a file changes at least one of these.
-    struct DatabaseTrace: Equatable {
-        private let byteCount: off_t
-        private let seconds: Int
-        private let nanoseconds: Int
-
-        init?(_ descriptor: Int32) {
-            var status = stat()
-            guard fstat(descriptor, &status) == 0 else { return nil }
-            self.byteCount = status.st_size
-            self.seconds = status.st_mtim.tv_sec
-            self.nanoseconds = status.st_mtim.tv_nsec
-        }
     }
 
     // MARK: The guard

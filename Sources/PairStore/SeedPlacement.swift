@@ -112,33 +112,6 @@ enum SeedPlacement {
     }
 }
 
-/// What the file system tells of a vault's files without opening them: writing changes it.
-struct FileTraces: Equatable {
-    private struct Trace: Equatable {
-        var device: dev_t
-        var inode: ino_t
-        var byteCount: off_t
-        var seconds: Int
-        var nanoseconds: Int
-    }
-
-    private let traces: [Trace?]
-
-    init(_ path: String) {
-        self.traces = [path, path + "-wal"].map { name in
-            var status = stat()
-            guard stat(name, &status) == 0 else { return nil }
-            return Trace(
-                device: status.st_dev,
-                inode: status.st_ino,
-                byteCount: status.st_size,
-                seconds: status.st_mtim.tv_sec,
-                nanoseconds: status.st_mtim.tv_nsec
-            )
-        }
-    }
-}
-
 /// Locks that show that no process has a vault's files open, and keep it so.
 ///
 /// `~Copyable`: closing the descriptors gives the locks back. The vault is not attached in this

@@ -71,7 +71,13 @@ extension SegmentStore {
         try self.exclusively { state throws(SegmentStoreError) in
             let passed = goesOn ? try self.passedPositions(&state) : []
             do throws(SystemFailure) {
-                try self.writePassed(passed)
+                do throws(SystemFailure) {
+                    try self.writePassed(passed)
+                } catch {
+                    // Removing the old log may be what makes room again; what the file still says is true
+                    // of a vault that goes on.
+                    guard goesOn else { throw error }
+                }
                 try self.writeStart(position, firstNumber: state.nextNumber)
                 let old = state.files
                 state.closeNewest()

@@ -131,14 +131,14 @@ extension Vault {
         let path = self.configuration.path
         // Looking may itself change what others have left, the first time.
         _ = self.content
-        let seen = FileTraces(path)
+        let seen = FileTrace.ofVault(at: path)
         switch self.content {
         case .missing, .withoutTables: break
         case .withTables, .unusable: throw .unexpected(path: path)
         }
         let solitude = try Solitude(at: path)
         // Nobody can write to it any more; somebody may have, since it was looked at.
-        guard FileTraces(path) == seen else { throw .unexpected(path: path) }
+        guard FileTrace.ofVault(at: path) == seen else { throw .unexpected(path: path) }
         do throws(SegmentStoreError) {
             // Before the vault can be in that state, so that it is never in one that nobody knows.
             try self.log.restart(at: position)

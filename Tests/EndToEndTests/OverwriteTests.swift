@@ -66,5 +66,28 @@ extension EndToEnd {
                 }
             }
         }
+
+        /// Its content is what it was: what counts is that somebody was there.
+        @Test func `is told by a primary, with what to do about it`() async throws {
+            try await LabPair.filled(.patient) { lab in
+                let vault = URL(filePath: lab.folder.vault(.one))
+                let start = try Data(contentsOf: vault).prefix(16)
+                let file = try FileHandle(forWritingTo: vault)
+                try file.write(contentsOf: start)
+                try file.close()
+
+                try await eventually("node 1 says so", within: .seconds(10)) {
+                    let status = try await lab.status(.one)
+                    return status.verdict == .degraded
+                        && status.reasons.contains { $0.contains("something that is not SQLite") }
+                        && status.next?.hasPrefix("pairctl verify --full; when") == true
+                }
+                let verified = try await lab.pairctl(.one, ["verify", "--full"])
+                #expect(verified.status == 0, "\(verified.output)\(verified.errors)")
+                try await lab.stop(.one)
+                try await lab.start(.one)
+                try await lab.protected()
+            }
+        }
     }
 }

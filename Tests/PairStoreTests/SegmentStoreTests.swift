@@ -256,6 +256,25 @@ struct SegmentStoreTests {
         #expect(!store.passed(chain.position(42)) && !replaced.passed(chain.position(42)))
     }
 
+    /// The old log may be what fills the disk.
+    @Test func `begins anew after a gap also when what was before cannot be written down`() throws {
+        let chain = Chain(count: 3)
+        let store = try self.open(chain)
+        try FileManager.default.createDirectory(
+            atPath: self.folder("log") + "/passed",
+            withIntermediateDirectories: false
+        )
+        let position = Position(epoch: Epoch(rawValue: 9), txid: TXID(4), digest: chain.digest(9))
+
+        #expect(throws: SegmentStoreError.self) { try store.restart(at: position) }
+        #expect(store.newest == chain.position(3))
+        try store.restart(at: position, goesOn: true)
+
+        #expect(store.newest == position)
+        #expect(store.passed(chain.position(2)))
+        #expect(try self.files().isEmpty)
+    }
+
     @Test func `proves nothing by a damaged memory of what was before`() throws {
         let chain = Chain(count: 3)
         try self.open(chain).restart(at: chain.position(3), goesOn: true)
