@@ -7,7 +7,8 @@ import PairWAL
 /// only one. It copies only what is captured (``Backfill``), and a writer restarts the WAL once all
 /// of it is copied. So nothing is dropped that has not been captured.
 ///
-/// Passes alone cannot finish while a writer commits faster than they copy. Then, in this order:
+/// Passes alone cannot finish while a writer commits faster than they copy, and one that waits for a
+/// slow disk has a brake (``WriterBrake``). Then, in this order:
 ///
 /// 1. At twice the soft limit the application's own checkpoint is let in for a moment. It runs in the
 ///    writer's thread, which cannot commit meanwhile, and fails nobody (``swing()``).
@@ -26,6 +27,7 @@ final class Checkpointer: Sendable {
     /// Frames that only readers of an old state can keep in the WAL, which is said.
     private let pinnedLimit: UInt32
     private let backfill: Backfill
+    private let brake: WriterBrake
 
     private struct State {
         /// The generation that ``nextAttempt`` speaks of.
@@ -36,6 +38,8 @@ final class Checkpointer: Sendable {
         var nextAttempt: UInt32 = 0
         /// Readers stand in the way of stopping the writers with any success.
         var noStopBefore = ContinuousClock.now
+        /// Nor while the WAL has fewer frames, whichever comes first.
+        var noStopBelow: UInt32 = 0
         /// Somebody checkpoints in a way that the guard turns into a long wait.
         var noSwingBefore = ContinuousClock.now
         /// A swing has the guard, or has left it because capture was behind.
@@ -59,14 +63,19 @@ final class Checkpointer: Sendable {
         self.hardLimit = UInt32((24 << 20) / frameByteCount)
         self.pinnedLimit = UInt32((64 << 20) / frameByteCount)
         self.backfill = Backfill(files: vault.files, pageSize: vault.pageSize)
+        self.brake = WriterBrake(vault, frameByteCount: frameByteCount, report: report)
     }
 
-    func start() { StoreThread.start("pair-checkpoint") { self.run() } }
+    func start() {
+        self.brake.start()
+        StoreThread.start("pair-checkpoint") { self.run() }
+    }
 
-    /// Returns once the thread has ended.
+    /// Returns once its threads have ended.
     func stop() {
         self.state.update { $0.mustStop = true }
         _ = self.state.wait { $0.hasEnded ? true : nil }
+        self.brake.stop()
     }
 
     /// Takes note of what has been captured.
@@ -147,7 +156,10 @@ final class Checkpointer: Sendable {
         var outcome: Backfill.Outcome?
         for _ in 0..<6 {
             guard let before = self.backlog, before > 0 else { return }
-            guard let pass = try self.backfill.run(through: self.captured) else { continue }
+            let pass = try self.brake.during { () throws(VaultError) in
+                try self.backfill.run(through: self.captured)
+            }
+            guard let pass else { continue }
             outcome = pass
             // A pass that leaves half of what it found will not catch up with the writer.
             guard let after = self.backlog, after <= before / 2 else { break }
@@ -378,7 +390,10 @@ final class Checkpointer: Sendable {
     ///
     /// The first writer after that restarts the WAL. A guard that a swing has left is dropped.
     private func stopWriters() throws(VaultError) {
-        guard ContinuousClock.now > self.state.read({ $0.noStopBefore }) else { return }
+        let mayStop = self.state.read { state in
+            ContinuousClock.now > state.noStopBefore || self.hasFrames(state.noStopBelow)
+        }
+        guard mayStop else { return }
         /// Since when everything that readers allow is copied.
         var copied: ContinuousClock.Instant?
         var isEmptied = false
@@ -402,11 +417,16 @@ final class Checkpointer: Sendable {
             }
         }
         guard !isEmptied else { return }
-        // A reader that stays: to stop the writers again and again would only make them wait. For
-        // capture they do wait, but everybody who polls for WRITE gets it in between. A longer pause
-        // is time in which the WAL grows, and the reader may only have lost the processor.
+        // A reader that stays: to stop the writers again and again would only make them wait. A longer
+        // pause is time in which the WAL grows, and the reader may only have lost the processor.
+        // For capture they do wait, but whoever polls for WRITE gets a turn in between, of 1 MiB.
         let pause = copied.map { $0.duration(to: .now) * 4 } ?? .milliseconds(200)
-        self.state.update { $0.noStopBefore = ContinuousClock.now + pause }
+        let turn = self.softLimit / 4
+        let frames = self.vault.files.index.header()?.maxFrame ?? 0
+        self.state.update { state in
+            state.noStopBefore = ContinuousClock.now + pause
+            state.noStopBelow = copied == nil ? frames + turn : .max
+        }
     }
 
     /// How long writers wait for a capture that is behind by the hard limit; far more than it needs.

@@ -35,6 +35,9 @@ package final class Gate: Sendable {
 
     package var isClosed: Bool { self.state.read { $0.isHeld } }
 
+    /// Whether somebody waits for it to close.
+    var isClosing: Bool { self.state.read { $0.isWaiting } }
+
     /// Closes the gate once the transaction that is being written has ended.
     ///
     /// - Throws: `.writerDoesNotFinish` when the application needs longer. The gate then closes as

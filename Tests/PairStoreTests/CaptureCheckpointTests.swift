@@ -70,6 +70,26 @@ struct CaptureCheckpointTests {
     /// Capture that is given a fraction of what the writer has: the writer waits for it.
     @Test(arguments: ["", "PRAGMA wal_autocheckpoint=0"])
     func `keeps the WAL small while capture is starved`(pragma: String) throws {
+        try Self.starve(pragma: pragma)
+    }
+
+    /// Each sync of a checkpoint takes long, and the writer has none.
+    @Test func `keeps the WAL small while the disk is busy`() throws {
+        try Self.starve(
+            meanwhile: """
+                noise = os.fork()
+                if noise == 0:
+                    parent = os.getppid()
+                    while os.getppid() == parent:
+                        with open(path + "-noise", "wb") as file:
+                            for n in range(300): file.write(bytes(1 << 20))
+                            os.fsync(file.fileno())
+                    os._exit(0)
+                """
+        )
+    }
+
+    private static func starve(pragma: String = "", meanwhile noise: String = "noise = 0") throws {
         let bench = try CaptureBench()
         let never = DispatchSemaphore(value: 0)
         try bench.startCapture { _ = never.wait(timeout: .now() + .milliseconds(10)) }
@@ -77,6 +97,7 @@ struct CaptureCheckpointTests {
 
         let worst = try bench.python(
             """
+            \(noise)
             app = connect(); app.execute("PRAGMA synchronous=OFF")
             app.execute("\(pragma)")
             worst = 0
@@ -84,6 +105,7 @@ struct CaptureCheckpointTests {
                 began = time.time()
                 app.execute("INSERT INTO t(body) VALUES(randomblob(9000))")
                 worst = max(worst, time.time() - began)
+            if noise: os.kill(noise, signal.SIGKILL)
             print(worst)
             """
         )
