@@ -22,7 +22,6 @@ package struct PairFacts: Hashable, Sendable {
     package var reservations: [Reservation]
     /// What an operator should know of a pair however well it does.
     package var notes: [String]
-    package var lastVerifyFailed: Bool
     /// The peer refuses this node's key: its operator has removed the pair, or replaced the node.
     package var isDistrusted: Bool
     /// The vault that this node served is gone, or another lies in its place.
@@ -67,7 +66,6 @@ package struct PairFacts: Hashable, Sendable {
         troubles: [String],
         reservations: [Reservation] = [],
         notes: [String] = [],
-        lastVerifyFailed: Bool,
         isDistrusted: Bool = false,
         vaultLoss: Reservation? = nil,
         mayPromotePeer: Bool = false,
@@ -86,7 +84,6 @@ package struct PairFacts: Hashable, Sendable {
         self.troubles = troubles
         self.reservations = reservations
         self.notes = notes
-        self.lastVerifyFailed = lastVerifyFailed
         self.isDistrusted = isDistrusted
         self.vaultLoss = vaultLoss
         self.mayPromotePeer = mayPromotePeer
@@ -121,11 +118,6 @@ package struct PairFacts: Hashable, Sendable {
                 self.role == .none || self.role == .standalone
                 ? "pairctl pair remove; to pair anew: pairctl pair invite and pair join"
                 : "on \(self.peer): pairctl pair show"
-        }
-        if judgement.verdict == .protected, self.lastVerifyFailed {
-            judgement.verdict = .degraded
-            judgement.reasons.append("the last verify found a difference")
-            judgement.next = judgement.next ?? "pairctl verify --full"
         }
         for reservation in self.reservations {
             if judgement.verdict == .protected { judgement.verdict = .degraded }

@@ -21,6 +21,16 @@ enum DiskProbe {
         return self.shortage(in: directory)
     }
 
+    /// The node's memory is not where it was stored.
+    static func absence(in directory: String) -> String? {
+        // Each is missing for a moment while the other is stored.
+        let paths = ["/node.state", "/node.state.previous"].map { directory + $0 }
+        let isThere = paths.contains { access($0, F_OK) == 0 || errno != ENOENT }
+        guard !isThere else { return nil }
+        return "\(paths[0]) is gone: put the folder back, or this node has no keys and no pair "
+            + "once paird ends"
+    }
+
     /// Less is free than a copy needs that is to be served.
     static func shortage(in directory: String) -> String? {
         guard let space = Machine.space(at: directory), space.free < self.leastFreeBytes else {

@@ -22,6 +22,8 @@ final class LogSink: Sendable {
         /// The peer has the archive on its disk.
         case archived(id: String)
         case tick(Position)
+        /// Every page was read anew from the disk; it was what the stream has brought, or not.
+        case readAnew(isSound: Bool)
         /// `isContentUnknown`: the copy itself was not as expected, or could not be written.
         case failed(String, isContentUnknown: Bool)
     }
@@ -353,6 +355,7 @@ final class LogSink: Sendable {
                 let scan = try mark.scan()
                 result.scanned = scan.digest
                 result.integrity = try self.vault.integrityCheck()
+                self.report(.readAnew(isSound: scan.digest == mark.position.digest))
                 let hashes = scan.shortHashes
                 for start in stride(from: 0, to: hashes.count, by: 16 * 16_384) {
                     let run = Array(hashes[start..<min(start + 16 * 16_384, hashes.count)])

@@ -146,6 +146,7 @@ extension NodeLoop {
         case .progress, .copying: break
         case .copied(let position):
             self.shell.figures.update { $0.copy = nil }
+            if self.damage != .own { self.damage = nil }
             self.shell.log.emit(.seedDone, "the secondary's copy is whole", ["at": "\(position)"])
         case .markHashes(let mark, let first, let hashes): self.takeHashes(mark, first, hashes)
         case .markResult(let result): self.takeResult(result)
@@ -247,7 +248,7 @@ extension NodeLoop {
                         $0.copy?.doneBytes = done
                         $0.copy?.totalBytes = total
                     }
-                case .planned, .copied, .archived, .failed: shell.post(.sink(id, report))
+                case .planned, .copied, .archived, .readAnew, .failed: shell.post(.sink(id, report))
                 }
             }
         )
@@ -324,6 +325,7 @@ extension NodeLoop {
                 // Another connection would end like this one: the primary must say how to go on.
                 self.tell(.logLost)
             }
+        case .readAnew(let isSound): self.damage = isSound ? nil : .own
         case .applied, .copying, .tick: break
         }
     }
@@ -350,6 +352,7 @@ extension NodeLoop {
     private func finishCopy(_ position: Position) {
         let wish = self.log.wish
         self.shell.figures.update { $0.copy = nil }
+        self.damage = nil
         self.shell.log.emit(.seedDone, "the copy is whole and verified", ["at": "\(position)"])
         let epoch = self.log.epoch
         self.leaveLog()

@@ -333,9 +333,14 @@ extension NodeLoop {
     func lookAtFiles(_ now: Instant) {
         guard now - self.filesSeenAt >= Self.filesInterval else { return }
         self.filesSeenAt = now
+        let directory = self.shell.configuration.stateDirectory
         self.diskShortage =
-            self.record.role == .secondary
-            ? DiskProbe.shortage(in: self.shell.configuration.stateDirectory) : nil
+            switch self.record.role {
+            case .secondary:
+                DiskProbe.absence(in: directory) ?? DiskProbe.shortage(in: directory)
+            case .primary, .standalone: DiskProbe.absence(in: directory)
+            case .none: nil
+            }
         if self.lacksVault, self.failover?.gate == .closed, case .attached = self.vault,
             self.isDisplaced
         {

@@ -99,8 +99,12 @@ extension NodeLoop {
             isPeerEmpty
             ? "\(peer) has no copy either"
             : "to let \(peer) take over with its copy, on \(peer): pairctl promote"
-        let waits =
+        // Suspended meanwhile, it has said that it would not, and is armed by heartbeats alone.
+        let mayPromotePeer =
             self.record.right == .leased && self.record.policy.failover != .manual
+            && (!self.isPeerHeard || failover.secondaryIsArmed)
+        let waits =
+            mayPromotePeer
             ? "; \(peer), which hears no heartbeat, promotes itself after "
                 + Measure.text(self.record.policy.timeout)
             : ""

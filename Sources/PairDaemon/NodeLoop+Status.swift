@@ -28,7 +28,6 @@ extension NodeLoop {
             troubles: self.troubles,
             reservations: self.reservations + self.tailReservations,
             notes: self.policyNotes,
-            lastVerifyFailed: (self.lastVerification?.differences ?? 0) > 0,
             isDistrusted: self.isDistrusted,
             vaultLoss: self.vaultLoss,
             mayPromotePeer: record.role == .primary && record.right == .leased,
@@ -81,6 +80,7 @@ extension NodeLoop {
                 )
             )
         }
+        if isPair, let damage { found.append(self.advice(on: damage)) }
         if let shortage = self.diskShortage { found.append(.init(shortage)) }
         if let overwritten { found.append(overwritten) }
         if record.role == .primary {

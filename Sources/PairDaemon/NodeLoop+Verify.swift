@@ -23,6 +23,18 @@ struct VerificationOutcome {
     var differences: UInt64
 }
 
+/// Where a verify has found something other than what was committed.
+enum CopyDamage: Hashable, Sendable {
+    /// On this node's disk.
+    case own
+    /// On the peer's.
+    case peers
+    /// On both, or it cannot be told.
+    case unclear
+    /// The copies are the same, and SQLite finds fault with what applications have made of them.
+    case common
+}
+
 // Both nodes read their copies at the same place in the stream, while it goes on.
 extension NodeLoop {
     func verify(_ call: OperatorCall, full: Bool) {
@@ -98,6 +110,10 @@ extension NodeLoop {
         self.shell.view.show(verifiedAt: WallClock.seconds)
         // Equal digests say nothing of what was found different on the disks.
         let isStronger = verification.full || !isEqual
+        let isSame = different.isEmpty && peerDigest == own.digest
+        if isStronger {
+            self.damage = isEqual ? nil : isSame ? .common : self.damage(own, peer)
+        }
         if isStronger || self.lastVerification?.differences ?? 0 == 0 {
             self.lastVerification = VerificationOutcome(
                 at: at,
@@ -126,11 +142,51 @@ extension NodeLoop {
                 peer.integrity ?? "",
                 ["at": "\(position)", "pages": "\(different.count)"]
             )
+            let advice = self.advice(on: self.damage ?? .unclear)
+            let pages = StatusText.counted(UInt64(different.count), "page")
+            let finding = isSame ? "" : "the copies differ at \(position), by \(pages): "
             verification.call.finish(
                 .failed,
-                "the copies differ at \(position): \(different.count) pages; "
-                    + "integrity_check on \(self.peerName): \(peer.integrity ?? "not run")",
+                "\(finding)\(advice.reason); type: \(advice.next ?? "pairctl status")",
                 report
+            )
+        }
+    }
+
+    /// On whose disk it is: both nodes keep the digest of what was committed along with each commit.
+    private func damage(_ own: PageMap, _ peer: LogMessage.MarkResult) -> CopyDamage {
+        let committed = peer.position.digest
+        return switch (own.digest == committed, peer.scanned == committed) {
+        case (true, false): .peers
+        case (false, true): .own
+        default: .unclear
+        }
+    }
+
+    /// What an operator is told of it, on either node and in either role.
+    func advice(on damage: CopyDamage) -> PairFacts.Reservation {
+        let path = self.shell.configuration.vaultPath
+        switch damage {
+        case .own, .peers:
+            let node = damage == .own ? self.localName : self.peerName
+            // It gives the damaged pages up for its primary's, once it reads its copy anew.
+            let restart =
+                "on \(node): systemctl restart paird, which archives that copy and mends it"
+            let isServing = (damage == .own) == (self.record.role == .primary)
+            return .init(
+                "what the disk of \(node) holds is not what was committed",
+                next: isServing ? "pairctl switchover; then \(restart)" : restart
+            )
+        case .unclear:
+            return .init(
+                "the last verify found a difference",
+                next: "pairctl verify --full; on both nodes: sqlite3 \(path) "
+                    + "'PRAGMA integrity_check'"
+            )
+        case .common:
+            return .init(
+                "both copies are the same, and SQLite finds damage in them",
+                next: "sqlite3 \(path) 'PRAGMA integrity_check'; then REINDEX or a backup"
             )
         }
     }

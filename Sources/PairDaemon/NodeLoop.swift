@@ -66,6 +66,8 @@ final class NodeLoop {
     var untilHeard: [(call: OperatorCall, limit: Instant)] = []
     var verification: Verification?
     var lastVerification: VerificationOutcome?
+    /// What a verify has found, until it is mended.
+    var damage: CopyDamage?
     var equalAt: Instant?
     var equalWall: WallTime?
     var forwards: [UInt64: OperatorCall] = [:]
@@ -77,7 +79,7 @@ final class NodeLoop {
     /// When it was last asked whether the copy's files are still at their path.
     var filesSeenAt: Instant
     var followerRememberedAt: Instant
-    /// The state folder's disk is too full for this node to take over.
+    /// The state folder is gone, or its disk is too full for this node to take over.
     var diskShortage: String?
     /// Why the last handing over was called off, and when.
     var calledOff: (text: String, at: Instant)?

@@ -324,6 +324,24 @@ extension EndToEnd {
             }
         }
 
+        /// A suspension has disarmed the secondary, and only heartbeats arm it again.
+        @Test func `while failover is suspended is for the operator to decide`() async throws {
+            try await LabPair.filled { lab in
+                try await lab.operate(.one, ["suspend", "--for", "10m"])
+                try lab.removeVault(.one)
+                try await eventually("node 1 misses its vault") {
+                    try await lab.status(.one).verdict == .down
+                }
+                try await lab.operate(.two, ["resume"])
+
+                let status = try await lab.status(.one)
+                #expect(!status.reasons.contains { $0.contains("promotes itself") }, "\(status)")
+                #expect(status.next?.contains("on node-2: pairctl promote") == true, "\(status)")
+                try await lab.operate(.two, ["promote"])
+                try await self.expectTakenOver(lab, tails: 0)
+            }
+        }
+
         @Test(arguments: [false, true])
         func `of a secondary is not made up for by one that somebody makes`(
             isRunning: Bool

@@ -14,8 +14,7 @@ struct PairFactsLossTests {
             equalSince: .seconds(1),
             unacknowledgedFor: .zero,
             peerGate: nil,
-            troubles: [],
-            lastVerifyFailed: false
+            troubles: []
         )
     }
 

@@ -162,9 +162,9 @@ struct PairFactsTests {
             role: .primary,
             state: .streaming,
             gate: .open,
-            change: { $0.lastVerifyFailed = true },
+            change: { $0.reservations = [.init("a disk holds something else")] },
             verdict: .degraded,
-            saying: "the last verify found a difference"
+            saying: "a disk holds something else"
         ),
     ]
 
@@ -304,7 +304,7 @@ struct PairFactsTests {
 
     @Test func `name the command that helps`() {
         var damaged = Self.healthy(.primary, .streaming, .open)
-        damaged.lastVerifyFailed = true
+        damaged.reservations = [.init("a difference", next: "pairctl verify --full")]
 
         #expect(Self.healthy(.primary, .streaming, .open).judgement.next == nil)
         #expect(damaged.judgement.next == "pairctl verify --full")
@@ -351,8 +351,7 @@ struct PairFactsTests {
             equalSince: .seconds(1),
             unacknowledgedFor: .zero,
             peerGate: .open,
-            troubles: [],
-            lastVerifyFailed: false
+            troubles: []
         )
     }
 }
