@@ -83,23 +83,29 @@ extension AttachedVault {
     }
 
     /// Page 1 as readers see it.
-    func firstPage() throws(VaultError) -> [UInt8] { try self.page(.first) }
+    func firstPage() throws(VaultError) -> [UInt8] {
+        try self.withPages { page throws(VaultError) in try page(.first) }
+    }
 
-    /// A page as readers see it.
-    func page(_ number: PageNumber) throws(VaultError) -> [UInt8] {
+    /// Calls `body` with what reads the pages of one state.
+    func withPages<Answer>(
+        _ body: ((PageNumber) throws(VaultError) -> [UInt8]) throws(VaultError) -> Answer
+    ) throws(VaultError) -> Answer {
         let connection = try self.borrowConnection()
         defer { self.giveBack(connection) }
         let snapshot = try Snapshot(of: self.files, through: connection, pageSize: self.pageSize)
         defer { snapshot.end() }
-        var image = [UInt8](repeating: 0, count: self.pageSize.byteCount)
-        let result: Result<Void, VaultError> = image.withUnsafeMutableBytes { bytes in
-            do throws(VaultError) {
-                return .success(try snapshot.read(number, into: bytes))
-            } catch {
-                return .failure(error)
+        return try body { number throws(VaultError) in
+            var image = [UInt8](repeating: 0, count: self.pageSize.byteCount)
+            let result: Result<Void, VaultError> = image.withUnsafeMutableBytes { bytes in
+                do throws(VaultError) {
+                    return .success(try snapshot.read(number, into: bytes))
+                } catch {
+                    return .failure(error)
+                }
             }
+            try result.get()
+            return image
         }
-        try result.get()
-        return image
     }
 }

@@ -30,8 +30,18 @@ extension SegmentStore {
         return found ?? false
     }
 
-    /// What is to be remembered of the log as it is.
-    func passedPositions(_ state: inout State) throws(SegmentStoreError) -> [Passed] {
+    /// What is to be remembered of the log as it is, of a vault that goes on at `position`.
+    ///
+    /// It has never been where the log only led to: a node logs before it applies, and an older state of
+    /// the vault may have been put back.
+    func passedPositions(
+        _ state: inout State,
+        until position: Position
+    ) throws(SegmentStoreError) -> [Passed] {
+        try self.allPositions(&state).filter { $0.txid <= position.txid }
+    }
+
+    private func allPositions(_ state: inout State) throws(SegmentStoreError) -> [Passed] {
         guard let start = state.start, let newest = state.newest else { return state.passed }
         var newer: [Passed] = []
         for file in state.files.reversed() where newer.count < Self.mostPassed {

@@ -136,8 +136,11 @@ extension SegmentStore {
         return rest ?? nil
     }
 
-    /// The newest segments in order, together of at most about `maxBytes`, but for the newest of all.
-    func tail(maxBytes: Int) throws(SegmentStoreError) -> [[UInt8]] {
+    /// Visits the newest segments in order, together of at most `maxBytes`, but for the newest of all.
+    func readTail(
+        maxBytes: Int,
+        _ visit: (SegmentView) -> Void
+    ) throws(SegmentStoreError) {
         try self.exclusively { state throws(SegmentStoreError) in
             var found: [(file: LogFile, record: LogFile.Record)] = []
             var size = 0
@@ -150,33 +153,30 @@ extension SegmentStore {
                 }
                 found = records + found
             }
-            guard let last = found.last?.record.segment else { return [] }
-            let begin = found.firstIndex { entry in
-                if size <= maxBytes || entry.record.segment.last >= last.first { return true }
-                size -= entry.record.segment.segmentByteCount
-                return false
+            for (index, entry) in found.enumerated() {
+                guard size <= maxBytes || index == found.count - 1 else {
+                    size -= entry.record.segment.segmentByteCount
+                    continue
+                }
+                visit(try Self.view(of: entry.record, in: entry.file))
             }
-            return try Self.read(Array(found[(begin ?? 0)...]))
         }
     }
 
-    private static func read(
-        _ records: [(file: LogFile, record: LogFile.Record)]
-    ) throws(SegmentStoreError) -> [[UInt8]] {
-        var all: [[UInt8]] = []
-        for (file, record) in records {
-            var bytes: [UInt8]?
-            try self.walk(file, from: record.offset) {
-                file,
-                record,
-                descriptor throws(SegmentStoreError) in
-                bytes = try file.checkedView(of: record, from: descriptor)?.bytes
-                return .stop
-            }
-            guard let bytes else { throw .damaged(path: file.path, byteOffset: record.offset) }
-            all.append(bytes)
+    private static func view(
+        of record: LogFile.Record,
+        in file: LogFile
+    ) throws(SegmentStoreError) -> SegmentView {
+        var view: SegmentView?
+        try self.walk(file, from: record.offset) {
+            file,
+            record,
+            descriptor throws(SegmentStoreError) in
+            view = try file.checkedView(of: record, from: descriptor)
+            return .stop
         }
-        return all
+        guard let view else { throw .damaged(path: file.path, byteOffset: record.offset) }
+        return view
     }
 
     /// The newest position at which the vault had this digest.

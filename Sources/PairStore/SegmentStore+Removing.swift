@@ -69,7 +69,7 @@ extension SegmentStore {
     ///   what came after them: they are still known to ``passed(_:)``.
     package func restart(at position: Position, goesOn: Bool = false) throws(SegmentStoreError) {
         try self.exclusively { state throws(SegmentStoreError) in
-            let passed = goesOn ? try self.passedPositions(&state) : []
+            let passed = goesOn ? try self.passedPositions(&state, until: position) : []
             do throws(SystemFailure) {
                 do throws(SystemFailure) {
                     try self.writePassed(passed)

@@ -3,29 +3,44 @@ import PairWAL
 
 /// Whether a vault whose place in history nothing proves is at least the captured one, written to.
 ///
-/// SQLite keeps no mark that tells a database from its own backup, so this weighs what there is. Each
-/// row is evidence; the first that is found decides.
+/// SQLite keeps no mark that tells a database from its own backup, so this weighs what there is:
 ///
-///     the file is another one (device, inode, birth)              replaced: moved or renamed here
-///     its pages have another size                                 replaced
-///     its change counter is less than it was                      replaced: an older state
-///     a page holds what the newest logged transaction put there   the same vault
-///     the log is empty, and a page but the first is as it was     the same vault
-///     none of these                                               replaced, to be safe
+///     the file is another one (device, inode, birth)               replaced: moved or renamed here
+///     its pages have another size                                  replaced
+///     its change counter is less than it was                       replaced: an older state
+///     a page is as it was before its last logged change            replaced: an older state
+///     of the rows that came last to their pages most are not there replaced: an older state
+///     a page has what the newest logged transaction put there      the same vault
+///     none of these, or the log is empty                           replaced, to be safe
 ///
-/// Only the newest transaction tells: everything older is in a backup as well. An application that
-/// writes on seldom takes out of a page what it has put there, and a page that was changed and not
-/// rebuilt has its cells where they were: so the bytes that the transaction changed are looked for, not
-/// the whole page. WAL salts that were counted up are no evidence; they are in a backup of all three
-/// files too. The last row meets a vault in which an application has since changed every row that the
-/// transaction did, and has restarted the WAL, all while no daemon looked. It costs an archive.
+/// Only what the newest transaction has put there speaks for the vault: everything older is in a backup
+/// as well. An application that writes on seldom takes out of a page what it has put there
+/// (``PageChange``). A page that goes back and forth between two states says nothing, nor does one whose
+/// state before the transaction is not known, nor a transaction that only deletes, because the same
+/// deletion looks the same in a backup. WAL salts that were counted up are no evidence; they are in a
+/// backup of all three files too.
+///
+/// A wrong "replaced" costs an archive, and is what a vault gets in which an application has since taken
+/// out or put back what was logged last, and has restarted the WAL, all while no daemon looked. A wrong
+/// "the same" would cost rows.
 struct VaultDescent {
     private let sample: VaultSample
     private var changeCounter: UInt32
-    /// The pages of the newest transaction in the log.
-    private var newest: [PageNumber: [UInt8]] = [:]
-    /// What they held before, where the log still says so.
-    private var before: [PageNumber: [UInt8]] = [:]
+    /// What the end of the log has of each page, in order.
+    private var images: [PageNumber: [Image]] = [:]
+    /// The newest transaction in the log.
+    private var newest = TXID.zero
+    /// How many pages there were after the last commit that was read.
+    private var pageCount: UInt32?
+    private let hasher = PageHasher()
+
+    private struct Image {
+        var txid: TXID
+        var bytes: [UInt8]
+        var hash: VaultSample.Short
+        /// There was no such page before.
+        var isNewPage: Bool
+    }
 
     /// What was found instead.
     struct Finding {
@@ -34,17 +49,16 @@ struct VaultDescent {
         var changeCounter: UInt32
     }
 
-    /// How much of the log is read for what the pages held before.
+    /// How much of the log is read.
     private static let tailByteCount = 32 << 20
-    /// Fewer bytes may be alike by chance.
-    private static let leastChange = 4
-    private static let leastContent = 16
 
     init(_ sample: VaultSample, log: SegmentStore) throws(VaultError) {
         self.sample = sample
         self.changeCounter = sample.changeCounter
         do throws(SegmentStoreError) {
-            try self.read(log)
+            guard let end = log.newest else { return }
+            self.newest = end.txid
+            try log.readTail(maxBytes: Self.tailByteCount) { view in self.read(view) }
         } catch {
             throw .log(error)
         }
@@ -60,78 +74,81 @@ struct VaultDescent {
         guard found.file == self.sample.file, found.pages.pageSize == self.sample.pageSize,
             found.changeCounter >= self.changeCounter
         else { return false }
-        guard !self.newest.isEmpty else {
-            return self.sample.hashes.contains { page, hash in
-                page != .first && page.rawValue <= found.pages.pageCount
-                    && VaultSample.Short(found.pages[page]) == hash
-            }
-        }
-        for (number, image) in self.newest
-        where number != .first && number.rawValue <= found.pages.pageCount {
-            // Whether it changed anything at all is known by the sample, where the log is silent.
-            if self.before[number] == nil, self.sample.hashes[number] == self.hash(number, image) {
+        var hasNewest = false
+        /// Of the pages that were written since: whether the row that came last is still there.
+        var (kept, lost) = (0, 0)
+        for (number, images) in self.images where number != .first {
+            guard let last = images.last else { continue }
+            let older = self.older(number, images)
+            // Whoever puts pages back does so again and again.
+            guard !older.contains(last.hash), Set(older).count == older.count else { continue }
+            guard number.rawValue <= found.pages.pageCount else {
+                lost += 1
                 continue
             }
-            if Self.shows(try page(number), image, before: self.before[number]) { return true }
+            let hash = VaultSample.Short(found.pages[number])
+            guard !older.contains(hash) else { return false }
+            if hash == last.hash {
+                guard last.txid == self.newest, !hasNewest else { continue }
+                hasNewest = self.change(images)?.isDistinct ?? false
+            } else if let change = self.change(images) {
+                let isThere = change.isIn(try page(number))
+                if change.hasNewRow { (kept, lost) = isThere ? (kept + 1, lost) : (kept, lost + 1) }
+                guard isThere, last.txid == self.newest else { continue }
+                hasNewest = hasNewest || !images.dropLast().contains { change.isIn($0.bytes) }
+            }
         }
-        return false
+        return hasNewest && kept >= lost
     }
 
-    private func hash(_ number: PageNumber, _ image: [UInt8]) -> VaultSample.Short {
-        VaultSample.Short(image.withUnsafeBytes { PageHasher().hash(number, $0) })
+    /// All states of the page that are known to be older than the last.
+    private func older(_ number: PageNumber, _ images: [Image]) -> [VaultSample.Short] {
+        var known = images.dropLast().map(\.hash)
+        guard let last = images.last, self.sample.position.txid < last.txid,
+            let hash = self.sample.hashes[number]
+        else { return known }
+        // Where the log has the page as of the sample as well, it is the same state.
+        let isLogged = images.contains { $0.txid <= self.sample.position.txid }
+        if !isLogged { known.append(hash) }
+        return known
     }
 
-    /// Whether `found` still has what changed from `before` to `image`.
-    static func shows(_ found: [UInt8], _ image: [UInt8], before: [UInt8]?) -> Bool {
-        guard found.count == image.count else { return false }
-        if found == image { return before != image }
-        let start = Self.contentStart(image)
-        guard start < image.count, found[0] == image[0] else { return false }
-        guard let before, before.count == image.count else {
-            return image.count - start >= Self.leastContent
-                && found[start...] == image[start...]
+    /// What the last commit that wrote the page has put into it; `nil` where nobody knows.
+    private func change(_ images: [Image]) -> PageChange? {
+        guard let last = images.last else { return nil }
+        if let before = images.last(where: { $0.txid < last.txid }) {
+            return PageChange(from: before.bytes, to: last.bytes)
         }
-        var count = 0
-        for offset in start..<image.count where image[offset] != before[offset] {
-            guard found[offset] == image[offset] else { return false }
-            count += 1
-        }
-        return count >= Self.leastChange
-    }
-
-    /// Where the cells of a b-tree page begin (fileformat2, 1.6); its end for any other page.
-    private static func contentStart(_ image: [UInt8]) -> Int {
-        guard image.count >= 8, [2, 5, 10, 13].contains(image[0]) else { return image.count }
-        let start = Int(image[5]) << 8 | Int(image[6])
-        return start == 0 ? 65_536 : start
+        return last.isNewPage ? PageChange(from: [], to: last.bytes) : nil
     }
 
     // MARK: The log
 
-    private mutating func read(_ log: SegmentStore) throws(SegmentStoreError) {
-        guard let end = log.newest else { return }
-        for bytes in try log.tail(maxBytes: Self.tailByteCount) {
-            do throws(SegmentError) {
-                let view = try SegmentView(bytes)
-                self.read(view, isNewest: view.header.last >= end.txid)
-            } catch {
-                throw .badSegment(error)
-            }
+    private mutating func read(_ view: SegmentView) {
+        // What follows the newest transaction is no transaction yet.
+        guard view.header.pageSize == self.sample.pageSize, view.header.first <= self.newest else {
+            return
         }
-    }
-
-    private mutating func read(_ view: SegmentView, isNewest: Bool) {
-        guard view.header.pageSize == self.sample.pageSize else { return }
+        var txid = view.header.first
         for record in view.records {
-            let image = view.withPage(of: record) { [UInt8]($0) }
+            let bytes = view.withPage(of: record) { [UInt8]($0) }
             if record.page == .first {
-                self.changeCounter = image.withUnsafeBytes { Self.changeCounter(of: $0) }
-            }
-            if isNewest {
-                self.newest[record.page] = image
+                self.changeCounter = bytes.withUnsafeBytes { Self.changeCounter(of: $0) }
             } else {
-                self.before[record.page] = image
+                self.images[record.page, default: []].append(
+                    Image(
+                        txid: txid,
+                        bytes: bytes,
+                        hash: VaultSample.Short(
+                            bytes.withUnsafeBytes { self.hasher.hash(record.page, $0) }
+                        ),
+                        isNewPage: self.pageCount.map { record.page.rawValue > $0 } ?? false
+                    )
+                )
             }
+            guard let pagesAfter = record.pagesAfter else { continue }
+            self.pageCount = pagesAfter
+            txid = txid.next
         }
     }
 
@@ -163,8 +180,8 @@ extension Vault {
         )
         do throws(VaultError) {
             let descent = try VaultDescent(sample, log: self.log)
-            return try !descent.includes(finding) { page throws(VaultError) in
-                try vault.page(page)
+            return try !vault.withPages { page throws(VaultError) in
+                try descent.includes(finding, page: page)
             }
         } catch {
             // A log that cannot be read vouches for nothing.

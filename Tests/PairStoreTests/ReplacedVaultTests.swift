@@ -157,6 +157,73 @@ struct ReplacedVaultTests {
         #expect(try bench.vault.attach(.open).isReplaced)
     }
 
+    /// Work whose result is the same in a backup says nothing of the vault.
+    @Test(arguments: [
+        // A row that was there from the beginning is deleted.
+        Repeatable(logged: "DELETE FROM s WHERE id=20", since: ""),
+        Repeatable(logged: "DELETE FROM s WHERE id=20", since: "INSERT INTO t VALUES(2, 'other')"),
+        // A flag comes back to what it was.
+        Repeatable(
+            logged: "UPDATE flag SET value='closed'; UPDATE flag SET value='opened'",
+            since: ""
+        ),
+        Repeatable(
+            logged: "UPDATE flag SET value='closed'; UPDATE flag SET value='opened'",
+            since: "INSERT INTO t VALUES(2, 'other')"
+        ),
+        // The same job is done anew with the backup.
+        Repeatable(
+            logged: "UPDATE s SET v='half' WHERE id=3; DELETE FROM s WHERE id=7",
+            since: "UPDATE s SET v='half' WHERE id=3; DELETE FROM s WHERE id=7"
+        ),
+        Repeatable(
+            logged: "UPDATE flag SET value='number' || (SELECT count(*) FROM s)",
+            since: "INSERT INTO t VALUES(2, 'other');"
+                + " UPDATE flag SET value='number' || (SELECT count(*) FROM s)"
+        ),
+    ])
+    func `what a backup shows too is no proof`(work: Repeatable) throws {
+        let bench = try CaptureBench(
+            setup: """
+                CREATE TABLE t(id INTEGER PRIMARY KEY, body);
+                CREATE TABLE s(id INTEGER PRIMARY KEY, v);
+                CREATE TABLE flag(id INTEGER PRIMARY KEY, value);
+                INSERT INTO t VALUES(1, 'the first');
+                INSERT INTO flag VALUES(1, 'opened');
+                WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 20)
+                INSERT INTO s SELECT i, 'some' FROM n;
+                """
+        )
+        try bench.startCapture()
+        // SQLite's own backup has a change counter of its own, and this has the vault's.
+        _ = try CaptureBench.run(["cp", bench.path, bench.directory + "/backup"])
+        let only = "INSERT INTO t VALUES(2, 'the only copy')"
+        for sql in [only] + work.logged.components(separatedBy: "; ") {
+            try bench.shell(sql + ";")
+            try bench.settle()
+        }
+        bench.vault.detach()
+        _ = try CaptureBench.run([
+            "sh", "-c",
+            "cd \"$0\" && cp backup vault.db && sqlite3 vault.db \"$1\"", bench.directory,
+            work.since + ";",
+        ])
+
+        let attachment = try bench.vault.attach(.open)
+
+        #expect(attachment.isGap)
+        #expect(attachment.isReplaced)
+    }
+
+    struct Repeatable: Sendable, CustomTestStringConvertible {
+        /// After the row that is in no backup.
+        var logged: String
+        /// Of what an application makes of the backup.
+        var since: String
+
+        var testDescription: String { "\(self.logged); backup; \(self.since)" }
+    }
+
     @Test func `the next gap is measured from the last one`() throws {
         let bench = try self.captured()
         bench.vault.detach()
@@ -164,8 +231,26 @@ struct ReplacedVaultTests {
             try bench.shell("UPDATE t SET body=randomblob(2000) WHERE id=\(round + 1);")
             let attachment = try bench.startCapture(epoch: UInt64(4 + 2 * round))
             #expect(attachment.isGap && !attachment.isReplaced)
-            try bench.settle()
+            for _ in 0..<2 {
+                try bench.shell("INSERT INTO t(body) VALUES('in the log');")
+                try bench.settle()
+            }
             bench.vault.detach()
         }
+    }
+
+    /// What is in the log alone could tell the vault from a backup.
+    @Test func `two gaps in a row cost an archive`() throws {
+        let bench = try self.captured()
+        bench.vault.detach()
+        try bench.shell("UPDATE t SET body=randomblob(2000) WHERE id=1;")
+        try bench.startCapture(epoch: 4)
+        bench.vault.detach()
+        try bench.shell("UPDATE t SET body=randomblob(2000) WHERE id=2;")
+
+        let attachment = try bench.vault.attach(.open)
+
+        #expect(attachment.isGap)
+        #expect(attachment.isReplaced)
     }
 }

@@ -256,6 +256,19 @@ struct SegmentStoreTests {
         #expect(!store.passed(chain.position(42)) && !replaced.passed(chain.position(42)))
     }
 
+    /// A node logs before it applies, and a copy that is put back is an older state.
+    @Test func `has not been where only the log led to`() throws {
+        let chain = Chain(count: 100)
+        let store = try self.open(chain)
+
+        try store.restart(at: chain.position(50), goesOn: true)
+
+        for store in [store, try self.open()] {
+            #expect(store.passed(chain.position(49)) && store.passed(chain.position(50)))
+            #expect(!store.passed(chain.position(51)) && !store.passed(chain.position(100)))
+        }
+    }
+
     /// The old log may be what fills the disk.
     @Test func `begins anew after a gap also when what was before cannot be written down`() throws {
         let chain = Chain(count: 3)
