@@ -384,6 +384,12 @@ extension NodeLoop {
             guard !isReplaced else { return self.giveUp() }
             // What is still asked of the gate is asked again when the vault is back.
             self.gateToken += 1
+            let (now, before) = (self.shell.now, self.captureStoppedAt)
+            self.captureStoppedAt = now
+            // What stops it once may stop it again and again.
+            if let before, now - before < .seconds(1) {
+                return self.waitForVault(self.presentMode, because: "\(error)")
+            }
             self.attach(self.presentMode)
         case .recovered(let after):
             log.emit(

@@ -78,6 +78,7 @@ final class NodeLoop {
     var trimmedAt: Instant?
     /// When it was last asked whether the copy's files are still at their path.
     var filesSeenAt: Instant
+    var captureStoppedAt: Instant?
     var followerRememberedAt: Instant
     /// The state folder is gone, or its disk is too full for this node to take over.
     var diskShortage: String?

@@ -14,6 +14,8 @@ final class AttachedVault: Sendable {
     /// Whoever checkpoints or recovers holds it: both pass the checkpoint lock around.
     private let checkpointing = Mutex(OwnTrace())
     private let tampering = Mutex(false)
+    /// A connection of ours may have let somebody else checkpoint for a moment.
+    private let hasLentCheckpointLock = Atomic(false)
 
     /// - Parameter anchor: a connection that has read the vault.
     init(
@@ -81,6 +83,9 @@ final class AttachedVault: Sendable {
     func borrowConnection() throws(VaultError) -> SQLiteConnection {
         if let connection = self.idle.withLock({ $0.popLast() }) { return connection }
         let connection = try SQLiteConnection(path: self.files.path)
+        if self.files.index.header() == nil {
+            self.hasLentCheckpointLock.store(true, ordering: .relaxed)
+        }
         // A connection that has never read does not know of the WAL, and checkpoints nothing.
         try connection.touch()
         // Nothing, unless it had to recover: that releases the lock of the whole process.
@@ -96,11 +101,7 @@ final class AttachedVault: Sendable {
     ) throws(VaultError) -> Answer {
         try self.checkpointing.withLock { own throws(VaultError) in
             self.compare(&own)
-            defer {
-                // Whoever else checkpoints now writes to the database with good right.
-                let isOthers = self.files.checkpointLockHolder() != nil
-                own.trace = isOthers ? nil : FileTrace(self.files.database)
-            }
+            defer { own.trace = self.hasCheckpointLock ? FileTrace(self.files.database) : nil }
             return try body()
         }
     }
@@ -120,9 +121,19 @@ final class AttachedVault: Sendable {
         }
     }
 
+    /// Whoever else has it writes to the database with good right.
+    private var hasCheckpointLock: Bool {
+        do throws(VaultError) {
+            return try self.files.tryCheckpointLock()
+        } catch {
+            return false
+        }
+    }
+
     private func compare(_ own: inout OwnTrace) {
-        guard let trace = own.trace else {
-            own.trace = FileTrace(self.files.database)
+        let wasLent = self.hasLentCheckpointLock.exchange(false, ordering: .relaxed)
+        guard self.hasCheckpointLock, !wasLent, let trace = own.trace else {
+            own.trace = self.hasCheckpointLock ? FileTrace(self.files.database) : nil
             return
         }
         if trace != FileTrace(self.files.database) { own.isTampered = true }

@@ -38,8 +38,6 @@ final class Checkpointer: Sendable {
         var nextAttempt: UInt32 = 0
         /// Readers stand in the way of stopping the writers with any success.
         var noStopBefore = ContinuousClock.now
-        /// Nor while the WAL has fewer frames, whichever comes first.
-        var noStopBelow: UInt32 = 0
         /// Somebody checkpoints in a way that the guard turns into a long wait.
         var noSwingBefore = ContinuousClock.now
         /// A swing has the guard, or has left it because capture was behind.
@@ -390,10 +388,7 @@ final class Checkpointer: Sendable {
     ///
     /// The first writer after that restarts the WAL. A guard that a swing has left is dropped.
     private func stopWriters() throws(VaultError) {
-        let mayStop = self.state.read { state in
-            ContinuousClock.now > state.noStopBefore || self.hasFrames(state.noStopBelow)
-        }
-        guard mayStop else { return }
+        guard ContinuousClock.now > self.state.read({ $0.noStopBefore }) else { return }
         /// Since when everything that readers allow is copied.
         var copied: ContinuousClock.Instant?
         var isEmptied = false
@@ -417,16 +412,11 @@ final class Checkpointer: Sendable {
             }
         }
         guard !isEmptied else { return }
-        // A reader that stays: to stop the writers again and again would only make them wait. A longer
-        // pause is time in which the WAL grows, and the reader may only have lost the processor.
-        // For capture they do wait, but whoever polls for WRITE gets a turn in between, of 1 MiB.
+        // A reader that stays: to stop the writers again and again would only make them wait. For
+        // capture they do wait, but everybody who polls for WRITE gets it in between. A longer pause
+        // is time in which the WAL grows, and the reader may only have lost the processor.
         let pause = copied.map { $0.duration(to: .now) * 4 } ?? .milliseconds(200)
-        let turn = self.softLimit / 4
-        let frames = self.vault.files.index.header()?.maxFrame ?? 0
-        self.state.update { state in
-            state.noStopBefore = ContinuousClock.now + pause
-            state.noStopBelow = copied == nil ? frames + turn : .max
-        }
+        self.state.update { $0.noStopBefore = ContinuousClock.now + pause }
     }
 
     /// How long writers wait for a capture that is behind by the hard limit; far more than it needs.

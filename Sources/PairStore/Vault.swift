@@ -142,6 +142,8 @@ package final class Vault: Sendable {
         do throws(VaultError) {
             try vault.takeCustody(atMost: timeout)
             try files.checkIdentity()
+            // From here on every change of the database is compared with this.
+            _ = vault.isTamperedWith
             if case .closed = mode { try vault.gate.close(atMost: timeout) }
             let (rest, wasMarked) = try self.survey(vault, mode, timeout, written: pages)
             return try self.conclude(vault, finding, mode, rest, wasMarked: wasMarked)
@@ -232,20 +234,18 @@ package final class Vault: Sendable {
         wasMarked: Bool
     ) throws(VaultError) -> Attachment {
         var rest = found
-        var position: Position?
-        do throws(SegmentStoreError) {
-            if let newest = self.log.newest {
-                if newest.digest == rest.pages.digest {
-                    position = newest
-                } else if let entry = try self.log.newestEntry(where: { entry in
-                    Self.isInWAL(entry.anchor, rest.header, vault)
-                }), entry.position == newest {
-                    position = newest
-                    rest.foldBase = entry.anchor
-                }
+        var isOverwritten = false
+        var position = self.log.newest.flatMap { $0.digest == rest.pages.digest ? $0 : nil }
+        if position == nil, let entry = try self.newestInWAL(rest.header, vault) {
+            switch try self.continuation(of: rest, from: entry, vault) {
+            case .proven: break
+            case .impossible: isOverwritten = true
+            case .unknown: isOverwritten = try self.isReplaced(vault, by: rest)
             }
-        } catch {
-            throw .log(error)
+            if !isOverwritten {
+                position = entry.position
+                rest.foldBase = entry.anchor
+            }
         }
         // Nobody but the applier can have changed a vault that was marked. It logs before it
         // commits, so an older state than the log's newest is one that a crash has left.
@@ -263,17 +263,32 @@ package final class Vault: Sendable {
             isOnOverlay: finding.isOnOverlay
         )
         if position == nil, mode != .closed(marked: true), self.log.newest != nil {
-            attachment.isReplaced = try self.isReplaced(vault, by: rest)
+            attachment.isReplaced = isOverwritten
+            if !isOverwritten { attachment.isReplaced = try self.isReplaced(vault, by: rest) }
             attachment.hasDescent = !attachment.isReplaced
         }
-        // From here on every change of the database is compared with this.
-        _ = vault.isTamperedWith
         self.state.withLock { state in
             state.vault = vault
             state.rest = rest
             state.attachment = attachment
         }
         return attachment
+    }
+
+    /// The newest transaction of the log, if the frame that ends it is in the WAL.
+    private func newestInWAL(
+        _ header: WALIndex.Header,
+        _ vault: AttachedVault
+    ) throws(VaultError) -> SegmentStore.Entry? {
+        let entry: SegmentStore.Entry?
+        do throws(SegmentStoreError) {
+            entry = try self.log.newestEntry(where: { entry in
+                Self.isInWAL(entry.anchor, header, vault)
+            })
+        } catch {
+            throw .log(error)
+        }
+        return entry?.position == self.log.newest ? entry : nil
     }
 
     private static func isInWAL(

@@ -7,15 +7,15 @@ import PairCore
 /// WAL while the pass waits, and takes WRITE at the limit: the application waits for the disk, as it
 /// would in a sync of its own.
 ///
-/// Not for as long as the disk pleases: every half second it lets whoever polls for WRITE have a
-/// turn, which is longer than the longest pause between two polls of SQLite's (100 ms).
+/// Not for as long as the disk pleases: five times a second it lets go for 20 ms at least, so that
+/// whoever polls for WRITE, in SQLite at most every 100 ms, finds it free before he gives up.
 final class WriterBrake: Sendable {
     private let vault: AttachedVault
     private let report: @Sendable (CaptureEvent) -> Void
     private let state = Monitor(State())
     /// Frames in the WAL from which on nobody may add more before the pass has ended.
     private let limit: UInt32
-    /// Frames that writers may add between two times that they are held.
+    /// Frames that end the writers' turn once it has lasted.
     private let turn: UInt32
 
     private struct State {
@@ -78,7 +78,8 @@ final class WriterBrake: Sendable {
     }
 
     private let rhythm = Duration.milliseconds(10)
-    private let longestHold = Duration.milliseconds(500)
+    private let longestHold = Duration.milliseconds(180)
+    private let shortestTurn = Duration.milliseconds(20)
     private let longestTurn = Duration.milliseconds(120)
 
     /// Waits that long, or until the pass has ended.
@@ -106,7 +107,8 @@ final class WriterBrake: Sendable {
 
     private func giveTurn() {
         let before = self.frames
-        let end = ContinuousClock.now + self.longestTurn
+        let (least, end) = (self.shortestTurn, ContinuousClock.now + self.longestTurn)
+        guard !self.isOver(after: least) else { return }
         while ContinuousClock.now < end, self.frames < before + self.turn {
             if self.isOver(after: .milliseconds(1)) { return }
         }

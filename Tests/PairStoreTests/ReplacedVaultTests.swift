@@ -148,6 +148,58 @@ struct ReplacedVaultTests {
         #expect(attachment.isReplaced)
     }
 
+    /// Applications have the vault open: its WAL stays, with the log's newest transaction in it.
+    @Test(arguments: ["", "INSERT INTO t(body) VALUES('since');"])
+    func `what lies under a WAL that stayed is looked at`(since: String) throws {
+        let bench = try self.captured()
+        let other = try bench.keepOpen()
+        defer { other.end() }
+        let wal = URL(fileURLWithPath: bench.path + "-wal")
+        let salts = { try Data(contentsOf: wal)[16..<24] }
+        let before = try salts()
+        // Once all of it is copied, the next commit begins the WAL anew.
+        try bench.wait {
+            try bench.shell("INSERT INTO t(body) VALUES(randomblob(1000000));")
+            try bench.settle()
+            return try salts() != before
+        }
+        bench.vault.detach()
+        _ = try CaptureBench.run([
+            "sh", "-c", "cd \"$0\" && cp cold vault.db && sqlite3 vault.db \"$1\"",
+            bench.directory, since + "SELECT 1;",
+        ])
+
+        let attachment = try bench.vault.attach(.open)
+
+        #expect(attachment.isGap)
+        #expect(attachment.isReplaced)
+    }
+
+    /// A checkpoint of the application's has copied its commits, and a reader keeps the WAL as it is.
+    @Test(arguments: [false, true])
+    func `commits that are in the WAL and in the database follow the log's`(isCopied: Bool) throws {
+        let bench = try self.captured()
+        let reader = try bench.process(
+            "app = connect(); app.execute('BEGIN'); app.execute('SELECT count(*) FROM t').fetchall()"
+        )
+        defer { reader.end() }
+        bench.vault.detach()
+        for _ in 0..<3 { try bench.shell("INSERT INTO t(body) VALUES(randomblob(700));") }
+        let newest = try bench.process(
+            "app = connect(); app.execute('BEGIN'); app.execute('SELECT count(*) FROM t').fetchall()"
+        )
+        defer { newest.end() }
+        if isCopied {
+            reader.end()
+            try bench.shell("PRAGMA wal_checkpoint(PASSIVE);")
+        }
+
+        let attachment = try bench.vault.attach(.open)
+
+        #expect(attachment.hasUnloggedCommits)
+        #expect(!attachment.isGap && !attachment.isReplaced)
+    }
+
     @Test func `nothing to compare with counts as another vault`() throws {
         let bench = try self.captured()
         bench.vault.detach()

@@ -1,0 +1,66 @@
+import PairCore
+import PairWAL
+
+// Commits that no daemon has seen, and that are still in the WAL.
+extension Vault {
+    /// Whether what was found is what the log led to, and the commits that follow it in the WAL.
+    enum Continuation {
+        case proven
+        /// The database has been written to without SQLite, while the WAL was left in its place.
+        case impossible
+        /// What the commits have changed is in the database already: nobody knows what was there before.
+        case unknown
+    }
+
+    /// Takes back what follows `entry` in the WAL, and compares the digest with the log's.
+    ///
+    /// The frame that ends the log's newest transaction is in the WAL also when another database was
+    /// put under it.
+    func continuation(
+        of rest: Rest,
+        from entry: SegmentStore.Entry,
+        _ vault: AttachedVault
+    ) throws(VaultError) -> Continuation {
+        let (last, pageSize) = (entry.anchor.frame, vault.pageSize)
+        guard last < rest.header.maxFrame else { return .impossible }
+        let frames = vault.files.index
+        var written = Set((last + 1...rest.header.maxFrame).map { frames.page(of: $0) })
+        let bytes = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: WALFrame.headerByteCount + pageSize.byteCount,
+            alignment: 4_096
+        )
+        defer { bytes.deallocate() }
+        let offset = WALFrame.byteOffset(of: last, pageSize: pageSize)
+        guard try vault.files.readWAL(bytes, at: offset) == bytes.count else { return .unknown }
+        let pageCount = WALFrame(header: UnsafeRawBufferPointer(bytes)).pagesAfterCommit
+        if pageCount > rest.pages.pageCount {
+            written.formUnion((rest.pages.pageCount + 1...pageCount).map { PageNumber($0) })
+        }
+        var before: [PageNumber: UInt32] = [:]
+        for frame in 1...last where written.contains(frames.page(of: frame)) {
+            before[frames.page(of: frame)] = frame
+        }
+        var pages = rest.pages
+        pages.resize(to: pageCount)
+        let hasher = PageHasher()
+        let image = UnsafeMutableRawBufferPointer(rebasing: bytes[..<pageSize.byteCount])
+        for page in written where page.rawValue <= pageCount && page != pageSize.lockPage {
+            let count =
+                if let frame = before[page] {
+                    try vault.files.readWAL(
+                        image,
+                        at: WALFrame.byteOffset(of: frame, pageSize: pageSize)
+                            + WALFrame.headerByteCount
+                    )
+                } else {
+                    try vault.files.readDatabase(
+                        image,
+                        at: (Int(page.rawValue) - 1) * pageSize.byteCount
+                    )
+                }
+            guard count == image.count else { return .unknown }
+            pages.set(page, hasher.hash(page, UnsafeRawBufferPointer(image)))
+        }
+        return pages.digest == entry.position.digest ? .proven : .unknown
+    }
+}
