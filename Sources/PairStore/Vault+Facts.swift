@@ -103,8 +103,13 @@ extension Vault {
     }
 
     /// Somebody has written to the database in custody beside SQLite, as copying over it does.
+    ///
+    /// It is remembered until capture begins anew: what applications make of such a vault may look as if
+    /// it followed the log.
     package var isTamperedWith: Bool {
-        self.state.withLock { $0.vault }?.isTamperedWith ?? false
+        guard self.state.withLock({ $0.vault })?.isTamperedWith ?? false else { return false }
+        self.rememberOverwriting()
+        return true
     }
 
     /// Whether the vault in custody is still what lies at its path.

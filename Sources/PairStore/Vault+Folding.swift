@@ -1,8 +1,39 @@
+import Glibc
 import PairCore
 import PairWAL
+import Synchronization
 
 // Commits that no daemon has seen, and that are still in the WAL.
 extension Vault {
+    private var overwrittenPath: String { self.configuration.logDirectory + "/overwritten" }
+
+    /// The vault was written to without SQLite since the log began: nothing but a digest proves it.
+    var wasOverwritten: Bool {
+        self.overwriting.withLock { $0 } || access(self.overwrittenPath, F_OK) == 0
+    }
+
+    func rememberOverwriting() {
+        self.overwriting.withLock { isKnown in
+            guard !isKnown else { return }
+            do throws(SystemFailure) {
+                try DurableFile.replace(self.overwrittenPath, with: [])
+                isKnown = true
+            } catch {
+                // Whoever asks next tries again; a disk that takes nothing has its own warning.
+            }
+        }
+    }
+
+    /// The log begins with the vault as it is.
+    func forgetOverwriting() throws(SystemFailure) {
+        try self.overwriting.withLock { isKnown throws(SystemFailure) in
+            isKnown = false
+            guard unlink(self.overwrittenPath) == 0 || errno == ENOENT else {
+                throw SystemFailure("unlink", self.overwrittenPath)
+            }
+        }
+    }
+
     /// Whether what was found is what the log led to, and the commits that follow it in the WAL.
     enum Continuation {
         case proven

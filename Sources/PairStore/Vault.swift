@@ -12,6 +12,8 @@ package final class Vault: Sendable {
     package let configuration: Configuration
     package let log: SegmentStore
     let state = Mutex(State())
+    /// The file that says so is there.
+    let overwriting = Mutex(false)
 
     package struct Configuration: Hashable, Sendable {
         package var path: String
@@ -234,9 +236,9 @@ package final class Vault: Sendable {
         wasMarked: Bool
     ) throws(VaultError) -> Attachment {
         var rest = found
-        var isOverwritten = false
+        var isOverwritten = self.wasOverwritten
         var position = self.log.newest.flatMap { $0.digest == rest.pages.digest ? $0 : nil }
-        if position == nil, let entry = try self.newestInWAL(rest.header, vault) {
+        if position == nil, !isOverwritten, let entry = try self.newestInWAL(rest.header, vault) {
             switch try self.continuation(of: rest, from: entry, vault) {
             case .proven: break
             case .impossible: isOverwritten = true

@@ -208,6 +208,7 @@ extension Vault {
         )
         do throws(SystemFailure) {
             try sample.write(to: self.samplePath)
+            try self.forgetOverwriting()
         } catch {
             throw VaultError(error)
         }
