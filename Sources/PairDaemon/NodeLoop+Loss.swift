@@ -390,7 +390,7 @@ extension NodeLoop {
         self.shell.vault.detach()
         self.vault = .untouched
         self.restPosition = nil
-        self.isMarked = false
+        // Attaching marks whatever lies here, so nothing is left of that to whoever is to follow meanwhile.
         self.attach(.closed(marked: true))
     }
 

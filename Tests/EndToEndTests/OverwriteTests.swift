@@ -67,6 +67,38 @@ extension EndToEnd {
             }
         }
 
+        /// It could not be attached, so it has not been looked at when the peer asks.
+        @Test func `is waited for when a parked node that is to follow cannot read it`()
+            async throws
+        {
+            try await LabPair.filled(.patient) { lab in
+                try await lab.operate(.one, ["disable-ha", "--wait", "--timeout", "30s"])
+                let other = lab.folder.folder(.two) + "/other.db"
+                let made = try await Command.run(
+                    try Programs.system("sqlite3"),
+                    [other, "CREATE TABLE counter (value); INSERT INTO counter VALUES (-4);"]
+                )
+                #expect(made.status == 0, "\(made.errors)")
+                try lab.removeVault(.two)
+                try FileManager.default.moveItem(atPath: other, toPath: lab.folder.vault(.two))
+                try await eventually("node 2 says what is wrong", within: .seconds(10)) {
+                    try await lab.status(.two).reasons.contains { $0.contains("journal_mode=WAL") }
+                }
+
+                try await lab.operate(.one, ["enable-ha"])
+                try await eventually("node 2 is to follow", within: .seconds(10)) {
+                    let local = try await lab.status(.two).local
+                    return local.state == .failed || local.role == .secondary
+                }
+                #expect(try await lab.status(.two).local.state != .failed)
+                #expect(try await lab.sql(.two, "PRAGMA journal_mode = WAL;").status == 0)
+
+                #expect(try await lab.whole() == .one)
+                #expect(try await lab.isKept("-4", of: .two))
+                try await lab.expectEqual(atLeast: 200)
+            }
+        }
+
         /// Its content is what it was: what counts is that somebody was there.
         @Test func `is told by a primary, with what to do about it`() async throws {
             try await LabPair.filled(.patient) { lab in
