@@ -43,7 +43,8 @@ extension Failover {
         /// A vault lies where there was none, or where it was not trusted: the one that this node had, as
         /// far as the log tells, or another.
         case vaultFound(Position, isOurs: Bool)
-        /// A vault that is about to be taken into custody has no marker, though it should have one.
+        /// A vault that is about to be taken into custody has no marker, though it should have one, or is not
+        /// the one that was in custody until now.
         case vaultSuspected
         /// The vault in custody is no longer the file at its path.
         case vaultLost

@@ -14,7 +14,7 @@ extension Failover {
         case foreign = "another vault lies in the place of the one that was served"
         /// Another was found in its place and is about to be served; the lineage does not say so yet.
         case replacing = "another vault is taken for the one that was served"
-        /// What lies here has no marker, although nobody was to write to it.
+        /// What lies here has no marker, or is not what was in custody, although nobody was to write to it.
         case suspect = "the vault may have been written to by others"
     }
 
@@ -121,7 +121,7 @@ extension Failover {
         if record.role != .primary { self.disarm(&record) }
     }
 
-    /// Nobody but the applier should have written to what lies here, and it has no marker.
+    /// Nobody but the applier should have written to what lies here, and somebody may have.
     mutating func vaultSuspected() {
         guard self.record.quarantineReason == nil else { return }
         self.persist { $0.quarantineReason = Quarantine.suspect.rawValue }
@@ -163,7 +163,10 @@ extension Failover {
         case .standalone:
             self.missServedVault()
             self.state(asProbe: true)
-        case .starting, .idle, .failed: break
+        case .idle:
+            self.hasVault = false
+            self.state(asProbe: true)
+        case .starting, .failed: break
         }
     }
 

@@ -124,6 +124,8 @@ extension NodeLoop {
         func holds(_ position: Position?) -> Bool {
             guard let position else { return false }
             if log.position(at: position.txid)?.digest == position.digest { return true }
+            // This vault was taken back to the fork: what it went through before is not in it any more.
+            if let fork = inquiry.fork, position.txid > fork.txid { return false }
             if log.passed(position) { return true }
             // Too old for the log, but remembered as the last that the peer had of this history.
             guard log.start.map({ position.txid < $0.txid }) ?? false else { return false }

@@ -348,9 +348,7 @@ extension NodeLoop {
             return self.lookForOtherVault()
         }
         let shell = self.shell
-        if self.record.role == .none, self.isMarked, case .attached = self.vault, self.isDisplaced {
-            return self.readParkedVaultAnew()
-        }
+        self.lookAtParkedVault()
         if self.isWithoutCopy {
             guard !self.isVaultMissing else { return }
             // Beside the loop: whoever makes it may hold locks.
@@ -379,19 +377,33 @@ extension NodeLoop {
         return true
     }
 
-    /// What a parked node has in custody is not what it was: it may be asked to serve it, or to follow from
-    /// there.
-    private func readParkedVaultAnew() {
+    /// Reads anew what a parked node has in custody when it is not what it was: the node may be asked to
+    /// serve it, or to follow from there.
+    func lookAtParkedVault() {
+        guard self.record.role == .none, self.isMarked, case .attached = self.vault,
+            self.isDisplaced
+        else { return }
         self.shell.log.emit(
             .vaultReplaced,
             level: .critical,
             "\(self.shell.configuration.vaultPath) is no longer what was kept here; it is read anew"
         )
+        // With the marker too: where it stands is to be found out, and until then nothing is said of it.
+        self.tell(.vaultSuspected)
+        guard self.state != .failed else { return }
         self.shell.vault.detach()
         self.vault = .untouched
         self.restPosition = nil
         // Attaching marks whatever lies here, so nothing is left of that to whoever is to follow meanwhile.
         self.attach(.closed(marked: true))
+    }
+
+    /// Nothing lies where a parked node's vault was: it has none to go on from.
+    func missParkedVault() {
+        guard self.record.role == .none, Failover.needsMarker(self.record),
+            self.failover?.hasVault == true, self.isVaultMissing
+        else { return }
+        self.tell(.vaultLost)
     }
 
     /// What lay in the copy's place, and could not be used, has been taken away.

@@ -56,6 +56,7 @@ extension NodeLoop {
             self.untilHeard.append((call, self.shell.now + Self.greetingLimit))
             return self.tell(.connected)
         }
+        self.lookAtParkedVault()
         if self.needsVault(verb, failover), self.attachment == nil,
             let text = self.vaultRefusal(for: call)
         {

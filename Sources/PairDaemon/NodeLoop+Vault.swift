@@ -57,6 +57,7 @@ extension NodeLoop {
                 self.shell.report(error, during: .vault, level: .critical)
                 return self.giveUp()
             }
+            self.missParkedVault()
             let reason = "\(error)"
             self.waitForVault(mode, because: reason)
             if oldReason != reason {

@@ -47,7 +47,7 @@ extension Failover.Event {
             "continuity lost after \(position)\(isReplaced ? ", the vault replaced" : "")"
         case .vaultFound(let position, let isOurs):
             "a vault found at \(position)\(isOurs ? "" : ", not the one that was served")"
-        case .vaultSuspected: "a vault without marker"
+        case .vaultSuspected: "a vault suspected"
         case .vaultLost: "the vault lost"
         case .operatorAsked(let request): "asked \(request.verb)"
         case .configured(let configuration): "configured \(configuration.policy.timeout)"

@@ -222,6 +222,27 @@ extension EndToEnd {
             }
         }
 
+        @Test(arguments: [false, true])
+        func `is replaced on a parked node that follows again`(isRestarted: Bool) async throws {
+            try await LabPair.filled(.patient) { lab in
+                try await lab.operate(.one, ["disable-ha", "--wait", "--timeout", "30s"])
+                try lab.removeVault(.two)
+                try await eventually("node 2 misses its copy") {
+                    try await lab.status(.two).reasons.contains { $0.contains("is gone") }
+                }
+                if isRestarted {
+                    try await lab.kill(.two)
+                    try await lab.start(.two)
+                }
+
+                try await lab.operate(.one, ["enable-ha"])
+
+                #expect(try await lab.whole(within: .seconds(10)) == .one)
+                #expect(try await lab.status(.two).tails == [])
+                try await lab.expectEqual(atLeast: 200)
+            }
+        }
+
         @Test func `is replaced on a secondary where only its database was moved`() async throws {
             try await LabPair.filled(.patient) { lab in
                 let vault = lab.folder.vault(.two)

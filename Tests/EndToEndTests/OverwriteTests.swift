@@ -27,11 +27,19 @@ extension EndToEnd {
             return old
         }
 
-        private func overwrite(_ lab: LabPair, with old: Data) async throws {
-            let file = try FileHandle(forWritingTo: URL(filePath: lab.folder.vault(.two)))
+        private func copy(_ content: Data, over vault: String) throws {
+            let file = try FileHandle(forWritingTo: URL(filePath: vault))
             try file.truncate(atOffset: 0)
-            try file.write(contentsOf: old)
+            try file.write(contentsOf: content)
             try file.close()
+        }
+
+        private func overwrite(_ lab: LabPair, with old: Data) async throws {
+            try self.copy(old, over: lab.folder.vault(.two))
+            try await self.noticed(lab)
+        }
+
+        private func noticed(_ lab: LabPair) async throws {
             let log = lab.folder.log(.two)
             try await eventually("node 2 notices", within: .seconds(10)) {
                 try String(contentsOfFile: log, encoding: .utf8).contains("vault.replaced")
@@ -96,6 +104,31 @@ extension EndToEnd {
                 #expect(try await lab.whole() == .one)
                 #expect(try await lab.isKept("-4", of: .two))
                 try await lab.expectEqual(atLeast: 200)
+            }
+        }
+
+        /// What the peer has beyond it is not in there.
+        @Test(arguments: [true, false])
+        func `is where a parked node goes on that is to serve it`(isNoticed: Bool) async throws {
+            try await LabPair.filled(.patient) { lab in
+                let old = try await self.grow(lab)
+                try await lab.operate(.one, ["disable-ha", "--wait", "--timeout", "30s"])
+                try self.copy(old, over: lab.folder.vault(.two))
+                if isNoticed { try await self.noticed(lab) }
+
+                try await lab.operate(.two, ["init", "--standalone", "--confirm", "node-1"])
+                try await LedgerWriter(try lab.application(.two), from: 201).run(
+                    rate: nil,
+                    until: 205
+                )
+                try await lab.enableHA(
+                    on: .two,
+                    ["--discard-peer-vault", "--confirm", "node-1"]
+                )
+
+                #expect(try await lab.whole() == .two)
+                let rows = "SELECT count(*) FROM credential WHERE id BETWEEN 201 AND 260;"
+                #expect(try await lab.isKept("60", of: .one, to: rows))
             }
         }
 
