@@ -41,8 +41,8 @@ extension Failover {
         /// when nothing shows either that the vault still holds what came before it.
         case continuityLost(after: Position, isReplaced: Bool)
         /// A vault lies where there was none, or where it was not trusted: the one that this node had, as
-        /// far as the log tells, or another.
-        case vaultFound(Position, isOurs: Bool)
+        /// far as the log tells, or another; without tables there is nothing in it to be kept.
+        case vaultFound(Position, isOurs: Bool, hasTables: Bool = true)
         /// A vault that is about to be taken into custody has no marker, though it should have one, or is not
         /// the one that was in custody until now.
         case vaultSuspected

@@ -48,12 +48,15 @@ extension Failover {
         self.persist { $0.quarantineReason = Quarantine.lost.rawValue }
     }
 
-    /// - Parameter isOurs: the log proves that it is the one that this node had.
-    mutating func vaultFound(at position: Position, isOurs: Bool) {
+    /// - Parameters:
+    ///   - position: where it stands.
+    ///   - isOurs: the log proves that it is the one that this node had.
+    ///   - hasTables: there is something in it that could be lost.
+    mutating func vaultFound(at position: Position, isOurs: Bool, hasTables: Bool) {
         // The offer to hand over speaks of the vault that was here; it is settled first.
         if case .primary(let primary) = self.state, primary.stage == .inDoubt { return }
         self.isVaultMissing = false
-        self.hasVault = true
+        self.hasVault = hasTables
         let wasLost = self.isVaultLost
         if isOurs {
             self.position = position

@@ -135,7 +135,8 @@ package struct Failover: Sendable {
         case .copied(let position, let epoch): self.copied(to: position, of: epoch)
         case .continuityLost(let position, let isReplaced):
             self.continuityLost(at: position, isReplaced: isReplaced)
-        case .vaultFound(let position, let isOurs): self.vaultFound(at: position, isOurs: isOurs)
+        case .vaultFound(let position, let isOurs, let hasTables):
+            self.vaultFound(at: position, isOurs: isOurs, hasTables: hasTables)
         case .vaultSuspected: self.vaultSuspected()
         case .vaultLost: self.vaultLost()
         case .operatorAsked(let request): self.ask(request)

@@ -20,6 +20,19 @@ extension NodeLoop {
             && Failover.quarantine(of: self.record) != .suspect
     }
 
+    /// Tells the machine whether what lies here is the vault that this node had.
+    func judge(_ attachment: Vault.Attachment, _ mode: Vault.AttachMode) {
+        self.lastLogged = self.shell.vault.log.newest
+        let isOurs = self.isOurs(attachment, mode)
+        let proven = self.provenPosition(attachment)
+        let here = proven ?? self.unprovenPosition(attachment)
+        if !isOurs { self.reportForeignVault() }
+        self.restPosition = proven.map { self.normalized($0) }
+        // A copy that is proven may have lost its last table.
+        let hasTables = attachment.hasTables || proven != nil
+        self.tell(.vaultFound(self.normalized(here), isOurs: isOurs, hasTables: hasTables))
+    }
+
     /// Where in history the vault stands, if anything proves it.
     ///
     /// What an application has committed after that is captured by a node that serves; on any other it

@@ -111,7 +111,7 @@ extension NodeLoop {
             self.tell(.gateClosed(here))
         } else if self.record.role == .none, self.isInQuestion {
             guard mode == .closed(marked: true) else { return self.attach(.closed(marked: true)) }
-            if attachment.hasTables { self.judge(attachment, mode) }
+            self.judge(attachment, mode)
         } else if self.lacksVault {
             self.foundVault(attachment, mode)
         } else if self.record.role == .primary || self.record.role == .standalone {
@@ -140,17 +140,6 @@ extension NodeLoop {
             || wasEnabled && attachment.hasUnloggedCommits
             || wasEnabled && attachment.hasTables && attachment.position == nil
                 && !attachment.wasMarked
-    }
-
-    /// Tells the machine whether what lies here is the vault that this node had.
-    private func judge(_ attachment: Vault.Attachment, _ mode: Vault.AttachMode) {
-        self.lastLogged = self.shell.vault.log.newest
-        let isOurs = self.isOurs(attachment, mode)
-        let proven = self.provenPosition(attachment)
-        let here = proven ?? self.unprovenPosition(attachment)
-        if !isOurs { self.reportForeignVault() }
-        self.restPosition = proven.map { self.normalized($0) }
-        self.tell(.vaultFound(self.normalized(here), isOurs: isOurs))
     }
 
     /// Capture had ended, and what can be proven has been found: goes on with the gate as it is.

@@ -45,7 +45,7 @@ extension Failover.Event {
         case .copied(let position, _): "copied to \(position)"
         case .continuityLost(let position, let isReplaced):
             "continuity lost after \(position)\(isReplaced ? ", the vault replaced" : "")"
-        case .vaultFound(let position, let isOurs):
+        case .vaultFound(let position, let isOurs, _):
             "a vault found at \(position)\(isOurs ? "" : ", not the one that was served")"
         case .vaultSuspected: "a vault suspected"
         case .vaultLost: "the vault lost"

@@ -89,6 +89,27 @@ extension EndToEnd {
             }
         }
 
+        @Test func `is nothing to a parked node that follows again when it has no tables`()
+            async throws
+        {
+            try await LabPair.filled(.patient) { lab in
+                try await lab.operate(.one, ["disable-ha", "--wait", "--timeout", "30s"])
+                try lab.removeVault(.two)
+                let bare = "PRAGMA journal_mode = WAL; CREATE TABLE t (x); DROP TABLE t;"
+                #expect(try await lab.sql(.two, bare).status == 0)
+                try await eventually("it takes no writes", within: .seconds(10)) {
+                    try await self.write("BEGIN IMMEDIATE; ROLLBACK;", lab, .two).errors
+                        .contains("readonly")
+                }
+
+                try await lab.operate(.one, ["enable-ha"])
+
+                #expect(try await lab.whole() == .one)
+                #expect(try await lab.status(.two).tails == [])
+                try await lab.expectEqual(atLeast: 200)
+            }
+        }
+
         @Test func `takes no commits under another name, also when one has come in its place`()
             async throws
         {

@@ -159,4 +159,42 @@ struct FailoverUnprovenTests {
 
         #expect(pair.seals(1))
     }
+
+    /// A parked node 1 at transaction 10, whose vault has been removed, and an application has begun to
+    /// make another.
+    private func bare() -> FailoverPair {
+        var pair = FailoverPair.shipped()
+        pair.ask(0, .disableHA(isForced: false), 10)
+        pair.deliver()
+        pair.tick(3)
+        pair.tell(1, .vaultSuspected)
+        pair.tell(1, .vaultFound(self.foreign, isOurs: false, hasTables: false))
+        return pair
+    }
+
+    @Test func `is given up without an archive when it has no tables`() {
+        var pair = self.bare()
+
+        pair.ask(0, .enableHA(discardingPeerVault: false), 11)
+        pair.deliver()
+        pair.tick(5)
+
+        #expect(pair.disks[1].role == .secondary && pair.disks[1].quarantineReason == nil)
+        #expect(pair.effects(of: 1).contains(.takeCopy(of: pair.disks[0].epoch)))
+        #expect(!pair.seals(1))
+    }
+
+    @Test func `is named in the lineage before it is served, though it has no tables`() {
+        var pair = self.bare()
+
+        pair.ask(1, .standalone, 11)
+        pair.deliver()
+        pair.ask(1, .enableHA(discardingPeerVault: true), 12)
+        pair.deliver()
+        pair.tick(5)
+
+        #expect(pair.disks[1].role == .primary && pair.disks[0].role == .secondary)
+        #expect(pair.disks[1].lineage.entries.contains { $0.cause == .replaced })
+        #expect(pair.seals(0))
+    }
 }
