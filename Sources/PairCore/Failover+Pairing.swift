@@ -92,8 +92,7 @@ extension Failover {
             step: EnablingStep.joiningThenHandingOver
         )
         switch self.state {
-        case .standalone where self.isVaultMissing && self.record.operation == nil:
-            self.closeThenJoin()
+        case .standalone where self.isVaultMissing: self.closeThenJoin()
         case .standalone where self.link.peer?.role == Role.none:
             guard self.givesWay(to: request) else { return }
             self.becomePrimary(cause: .enable, operation: operation)
@@ -158,7 +157,7 @@ extension Failover {
     private mutating func beginIfJoined(by statement: Statement) {
         guard let operation = self.record.operation, operation.verb == .enableHA,
             statement.role == .secondary, statement.operation?.id == operation.id,
-            !statement.arming.isArmed, self.gate != .closing
+            !statement.arming.isArmed, self.gate != .closing, !self.isVaultMissing
         else { return }
         var joining = operation
         joining.step = EnablingStep.joining

@@ -26,7 +26,7 @@ extension Failover {
             if self.gate == .closed { self.emit(.setMarker) }
         case .standalone:
             self.state = .standalone
-            if !self.isVaultMissing { self.openGate() }
+            if self.isVaultMissing { self.withdrawEnabling() } else { self.openGate() }
         case .secondary:
             self.state = .secondary(Secondary(stage: .searching, now: self.clock.shortest))
             self.emit(.setMarker)

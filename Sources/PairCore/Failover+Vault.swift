@@ -140,6 +140,17 @@ extension Failover {
         self.endAwaited(.aborted) { if case .disableHA = $0.verb { true } else { false } }
     }
 
+    /// There is nothing here that the peer could follow; what it asks for itself is heard then.
+    mutating func withdrawEnabling() {
+        guard let operation = self.record.operation, operation.verb == .enableHA else { return }
+        self.persist { record in
+            Self.callOff(operation.id, in: &record)
+            record.operation = nil
+        }
+        self.forgetRequest(operation.id)
+        self.endAwaited(.refused(.vaultLost)) { $0.id == operation.id }
+    }
+
     mutating func vaultLost() {
         switch self.state {
         case .secondary:
@@ -165,6 +176,7 @@ extension Failover {
             self.state(asProbe: true)
         case .standalone:
             self.missServedVault()
+            self.withdrawEnabling()
             self.state(asProbe: true)
         case .idle:
             self.hasVault = false

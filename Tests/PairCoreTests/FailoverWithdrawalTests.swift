@@ -261,10 +261,13 @@ struct FailoverSoloRestartTests {
         #expect(pair.nodes[0].record.role == .secondary)
         #expect(!pair.hasOpened(0, since: mark))
     }
+}
 
-    /// While they did not hear each other, an operator on each has said which vault is to be served.
-    @Test(arguments: [0, 1])
-    func `of two that were asked for at once one goes on`(serving: Int) {
+/// High availability is switched on where one node serves alone, and the other is parked.
+@Suite("Failover: an enable-ha")
+struct FailoverEnablingTests {
+    /// One node serves alone, and the other is parked.
+    private func alone(_ serving: Int) -> FailoverPair {
         var pair = FailoverPair.shipped()
         pair.ask(0, .disableHA(isForced: false), 30)
         pair.deliver()
@@ -279,6 +282,13 @@ struct FailoverSoloRestartTests {
             pair.tick(5)
         }
         #expect(pair.disks[serving].role == .standalone && pair.disks[1 - serving].role == .none)
+        return pair
+    }
+
+    /// While they did not hear each other, an operator on each has said which vault is to be served.
+    @Test(arguments: [0, 1])
+    func `of two that were asked for at once one goes on`(serving: Int) {
+        var pair = self.alone(serving)
         pair.isCut = true
 
         for node in [0, 1] {
@@ -290,5 +300,54 @@ struct FailoverSoloRestartTests {
 
         let roles = Set(pair.disks.map(\.role))
         #expect(roles == [.primary, .secondary], "\(pair.disks.map(\.role))")
+    }
+
+    @Test(arguments: [0, 1])
+    func `of two that were asked for at once the one with a vault goes on`(serving: Int) {
+        var pair = self.alone(serving)
+        pair.isCut = true
+        for node in [0, 1] {
+            pair.ask(node, .enableHA(discardingPeerVault: false), 40 + UInt64(node))
+        }
+        pair.tell(serving, .vaultLost)
+        pair.tick(30)
+
+        let mark = pair.log.count
+        pair.isCut = false
+        for _ in 0..<60 { pair.drain(1 - serving) }
+
+        #expect(!pair.hasOpened(serving, since: mark))
+        #expect(pair.replies(to: 40 + UInt64(serving)) == [.started, .refused(.vaultLost)])
+        #expect(pair.nodes[1 - serving].gate == .open)
+        #expect(pair.disks[1 - serving].role == .primary)
+        #expect(pair.disks[serving].role == .secondary)
+        let copy = Failover.Effect.takeCopy(of: pair.disks[1 - serving].epoch)
+        #expect(pair.effects(of: serving, since: mark).contains(copy))
+    }
+
+    /// - Parameter isJoined: the peer has joined for it, and has not been heard yet.
+    @Test(arguments: [false, true], [false, true])
+    func `is called off by the loss of the vault`(isJoined: Bool, isRestarted: Bool) {
+        var pair = self.alone(0)
+        pair.isCut = !isJoined
+        pair.ask(0, .enableHA(discardingPeerVault: false), 40)
+        while let index = pair.inFlight.firstIndex(where: { $0.to == 1 }) {
+            let (node, message) = pair.inFlight.remove(at: index)
+            pair.tell(node, .received(message, fresh: pair.nonce()))
+        }
+        #expect((pair.disks[1].role == .secondary) == isJoined)
+
+        let mark = pair.log.count
+        if isRestarted {
+            pair.start(0, isVaultMissing: true)
+        } else {
+            pair.tell(0, .vaultLost)
+        }
+        pair.isCut = false
+        pair.tick(10)
+
+        #expect(pair.disks.map(\.role) == [.standalone, .none])
+        #expect(pair.disks[0].operation == nil && pair.nodes[0].gate == .closed)
+        #expect(!pair.hasOpened(0, since: mark))
     }
 }
