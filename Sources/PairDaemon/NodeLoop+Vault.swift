@@ -139,7 +139,7 @@ extension NodeLoop {
         return Failover.quarantine(of: self.record) == .suspect || self.lacksVault
             || wasEnabled && attachment.hasUnloggedCommits
             || wasEnabled && attachment.hasTables && attachment.position == nil
-                && !attachment.wasMarked
+                && (!attachment.wasMarked || self.record.role == .none)
     }
 
     /// Capture had ended, and what can be proven has been found: goes on with the gate as it is.

@@ -162,6 +162,27 @@ extension EndToEnd {
             }
         }
 
+        /// The marker alone says nothing of what is in it: every copy of a marked vault has it.
+        @Test func `is archived when a parked node finds it with the marker`() async throws {
+            try await LabPair.filled(.patient) { lab in
+                try await lab.operate(.one, ["disable-ha", "--wait", "--timeout", "30s"])
+                try await lab.stop(.two)
+                try lab.removeVault(.two)
+                try await lab.makeAnother(.two, counter: -8)
+                let vault = URL(filePath: lab.folder.vault(.two))
+                var content = try Data(contentsOf: vault)
+                content[18] = 3
+                try content.write(to: vault)
+                try await lab.start(.two)
+
+                try await lab.operate(.one, ["enable-ha", "--confirm", "node-1"])
+
+                #expect(try await lab.whole() == .one)
+                #expect(try await lab.isKept("-8", of: .two))
+                try await lab.expectEqual(atLeast: 200)
+            }
+        }
+
         @Test func `does not cost what only the log of the lost one holds`() async throws {
             try await LabPair.filled(.patient) { lab in
                 try await lab.kill(.two)
