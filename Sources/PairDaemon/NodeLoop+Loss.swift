@@ -9,13 +9,15 @@ extension NodeLoop {
 
     /// Whether what was found is the vault that this node's record and log speak of.
     ///
-    /// Where the marker was set nobody but the applier can have changed it since.
+    /// Where the marker was set nobody but the applier can have changed it since. A parked node applies
+    /// nothing: what its log does not know was put there with the marker.
     func isOurs(_ attachment: Vault.Attachment, _ mode: Vault.AttachMode) -> Bool {
         if self.provenPosition(attachment) != nil { return true }
         guard mode == .closed(marked: true) else {
             return !attachment.isReplaced && !self.hasLostLog
         }
-        return Failover.needsMarker(self.record) && attachment.wasMarked
+        return self.record.role != .none && Failover.needsMarker(self.record)
+            && attachment.wasMarked
             && !attachment.hasUnloggedCommits
             && Failover.quarantine(of: self.record) != .suspect
     }

@@ -51,6 +51,7 @@ extension NodeLoop {
         case .secondary:
             self.failover?.peerIsReachable == true && self.peerRole == .primary
                 && self.state == .streaming && !self.peerHasFailed
+                && self.failover?.peerHasLostVault != true
         case .standalone, .none: false
         }
     }

@@ -32,6 +32,9 @@ extension EndToEnd {
         {
             let options = LabOptions(heartbeat: .milliseconds(500), timeout: .seconds(4))
             try await LabPair.enabled(options) { lab in
+                // The log's newest transaction tells the vault from a backup.
+                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: 10)
+                try await lab.waitApplied(on: .one)
                 try await lab.protected()
                 try await lab.kill(.one)
                 let written = try await lab.sql(.one, "CREATE TABLE only_here (word TEXT);")

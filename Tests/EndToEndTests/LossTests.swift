@@ -337,7 +337,8 @@ extension EndToEnd {
                 let status = try await lab.status(.one)
                 #expect(!status.reasons.contains { $0.contains("promotes itself") }, "\(status)")
                 #expect(status.next?.contains("on node-2: pairctl promote") == true, "\(status)")
-                try await lab.operate(.two, ["promote"])
+                let word = ["--force", "--confirm", "node-1", "--reason", "it is lost"]
+                try await lab.operate(.two, ["promote"] + word)
                 try await self.expectTakenOver(lab, tails: 0)
             }
         }

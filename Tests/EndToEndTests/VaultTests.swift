@@ -102,14 +102,18 @@ extension EndToEnd {
 
         @Test func `arrives although others checkpointed while no daemon looked`() async throws {
             try await LabPair.enabled { lab in
-                var committed = 0
+                var committed = 300
+                try await LedgerWriter(try lab.application(.one)).run(rate: nil, until: committed)
                 for mode in ["PASSIVE", "FULL", "RESTART", "TRUNCATE"] {
-                    try await lab.kill(.one)
                     let shell = try lab.application(.one)
                     let writer = LedgerWriter(shell, from: committed + 1)
+                    // The log's newest transaction tells the vault from a backup.
+                    try await writer.run(rate: nil, until: committed + 20)
+                    try await lab.waitApplied(on: .one)
+                    try await lab.kill(.one)
                     try await writer.run(rate: nil, until: committed + 250)
                     let answer = try await shell.run(
-                        "PRAGMA wal_checkpoint(\(mode)); VACUUM; PRAGMA wal_checkpoint(\(mode));"
+                        "PRAGMA wal_checkpoint(\(mode)); PRAGMA wal_checkpoint(\(mode));"
                     )
                     #expect(answer.errors == [])
                     #expect(answer.rows.allSatisfy { $0.hasPrefix("0|") }, "\(answer.rows)")
