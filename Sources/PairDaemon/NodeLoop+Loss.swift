@@ -348,6 +348,8 @@ extension NodeLoop {
     func lookAtFiles(_ now: Instant) {
         guard now - self.filesSeenAt >= Self.filesInterval else { return }
         self.filesSeenAt = now
+        // Remembered by the vault itself; an operator is told by the status.
+        _ = self.shell.vault.isTamperedWith
         let directory = self.shell.configuration.stateDirectory
         self.diskShortage =
             switch self.record.role {

@@ -171,7 +171,8 @@ extension NodeLoop {
             let node = damage == .own ? self.localName : self.peerName
             // It gives the damaged pages up for its primary's, once it reads its copy anew.
             let restart =
-                "on \(node): systemctl restart paird, which archives that copy and mends it"
+                "on \(node): systemctl restart paird, which archives that copy and mends it; then "
+                + "pairctl verify --full"
             let isServing = (damage == .own) == (self.record.role == .primary)
             return .init(
                 "what the disk of \(node) holds is not what was committed",
@@ -186,7 +187,8 @@ extension NodeLoop {
         case .common:
             return .init(
                 "both copies are the same, and SQLite finds damage in them",
-                next: "sqlite3 \(path) 'PRAGMA integrity_check'; then REINDEX or a backup"
+                next: "sqlite3 \(path) 'PRAGMA integrity_check'; then REINDEX or a backup, and "
+                    + "pairctl verify --full"
             )
         }
     }

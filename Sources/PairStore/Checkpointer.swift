@@ -38,6 +38,8 @@ final class Checkpointer: Sendable {
         var nextAttempt: UInt32 = 0
         /// Readers stand in the way of stopping the writers with any success.
         var noStopBefore = ContinuousClock.now
+        /// Nor while the WAL has fewer frames, whichever comes first.
+        var noStopBelow: UInt32 = 0
         /// Somebody checkpoints in a way that the guard turns into a long wait.
         var noSwingBefore = ContinuousClock.now
         /// A swing has the guard, or has left it because capture was behind.
@@ -353,12 +355,13 @@ final class Checkpointer: Sendable {
             let wasStopped = try self.vault.gate.withLockBorrowed(atMost: .milliseconds(20)) {
                 () throws(VaultError) in
                 let began = ContinuousClock.now
+                let insistence = self.insistence
                 while began.duration(to: .now) < self.patience {
                     isOurs = try files.tryCheckpointLock()
                     if isOurs { return }
                     // He copies under slot 0; without it he is waiting for WRITE.
                     let isCopying = try files.holder(of: .readers(0...0), .shared) != nil
-                    if !isCopying, began.duration(to: .now) > .milliseconds(50) { return }
+                    if !isCopying, began.duration(to: .now) > insistence { return }
                     StoreThread.pause(.microseconds(100))
                 }
             }
@@ -368,6 +371,13 @@ final class Checkpointer: Sendable {
             if !isOurs { StoreThread.pause(.milliseconds(wasStopped ? 10 : 1)) }
         }
         if isFrozen { try files.unlock(.readers(0...0)) }
+    }
+
+    /// How long whoever waits for WRITE with the checkpoint lock in his hands has to do without: the more
+    /// writers have added in between, the nearer it is to where he gives up by himself.
+    private var insistence: Duration {
+        if self.hasFrames(self.hardLimit / 6 * 13) { return self.patience }
+        return .milliseconds(self.hasFrames(self.hardLimit / 6 * 10) ? 500 : 50)
     }
 
     /// Watches the next commit.
@@ -388,7 +398,10 @@ final class Checkpointer: Sendable {
     ///
     /// The first writer after that restarts the WAL. A guard that a swing has left is dropped.
     private func stopWriters() throws(VaultError) {
-        guard ContinuousClock.now > self.state.read({ $0.noStopBefore }) else { return }
+        let mayStop = self.state.read { state in
+            ContinuousClock.now > state.noStopBefore || self.hasFrames(state.noStopBelow)
+        }
+        guard mayStop else { return }
         /// Since when everything that readers allow is copied.
         var copied: ContinuousClock.Instant?
         var isEmptied = false
@@ -414,9 +427,13 @@ final class Checkpointer: Sendable {
         guard !isEmptied else { return }
         // A reader that stays: to stop the writers again and again would only make them wait. For
         // capture they do wait, but everybody who polls for WRITE gets it in between. A longer pause
-        // is time in which the WAL grows, and the reader may only have lost the processor.
+        // is time in which the WAL grows, and the reader may only have lost the processor: 8 MiB.
         let pause = copied.map { $0.duration(to: .now) * 4 } ?? .milliseconds(200)
-        self.state.update { $0.noStopBefore = ContinuousClock.now + pause }
+        let frames = self.vault.files.index.header()?.maxFrame ?? 0
+        self.state.update { state in
+            state.noStopBefore = ContinuousClock.now + pause
+            state.noStopBelow = copied == nil ? .max : frames + 2 * self.softLimit
+        }
     }
 
     /// How long writers wait for a capture that is behind by the hard limit; far more than it needs.

@@ -39,7 +39,8 @@ extension Vault {
         case proven
         /// The database has been written to without SQLite, while the WAL was left in its place.
         case impossible
-        /// What the commits have changed is in the database already: nobody knows what was there before.
+        /// What the commits have changed is in the database already, and not all of what was there
+        /// before is known.
         case unknown
     }
 
@@ -75,7 +76,10 @@ extension Vault {
         pages.resize(to: pageCount)
         let hasher = PageHasher()
         let image = UnsafeMutableRawBufferPointer(rebasing: bytes[..<pageSize.byteCount])
-        for page in written where page.rawValue <= pageCount && page != pageSize.lockPage {
+        var copied: Set<PageNumber> = []
+        for page in written
+        where page.rawValue >= 1 && page.rawValue <= pageCount && page != pageSize.lockPage {
+            if before[page] == nil { copied.insert(page) }
             let count =
                 if let frame = before[page] {
                     try vault.files.readWAL(
@@ -92,6 +96,35 @@ extension Vault {
             guard count == image.count else { return .unknown }
             pages.set(page, hasher.hash(page, UnsafeRawBufferPointer(image)))
         }
+        // Else the WAL has begun anew meanwhile, and these were the frames of another.
+        guard frames.header()?.salts == rest.header.salts else { return .unknown }
+        if pages.digest == entry.position.digest { return .proven }
+        // A checkpoint may have copied the commits already: the log knows what was there before.
+        for (page, hash) in try self.newestHashes(of: copied, until: entry.position.txid) {
+            pages.set(page, hash)
+        }
         return pages.digest == entry.position.digest ? .proven : .unknown
+    }
+
+    /// The pages as the end of the log has them, as far as it does.
+    private func newestHashes(
+        of pages: Set<PageNumber>,
+        until txid: TXID
+    ) throws(VaultError) -> [PageNumber: PageHash] {
+        var found: [PageNumber: PageHash] = [:]
+        let hasher = PageHasher()
+        do throws(SegmentStoreError) {
+            try self.log.readTail(maxBytes: VaultDescent.tailByteCount) { view in
+                for record in view.records
+                where view.header.first <= txid && pages.contains(record.page) {
+                    found[record.page] = view.withPage(of: record) {
+                        hasher.hash(record.page, $0)
+                    }
+                }
+            }
+        } catch {
+            throw .log(error)
+        }
+        return found
     }
 }

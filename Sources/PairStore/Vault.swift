@@ -178,6 +178,8 @@ package final class Vault: Sendable {
 
     private func detach(keepsGate: Bool) {
         self.stop()
+        // What is remembered of it counts at the next attaching.
+        _ = self.isTamperedWith
         let vault = self.state.withLock { state in
             defer { state = State() }
             return state.vault
@@ -240,13 +242,11 @@ package final class Vault: Sendable {
         var position = self.log.newest.flatMap { $0.digest == rest.pages.digest ? $0 : nil }
         if position == nil, !isOverwritten, let entry = try self.newestInWAL(rest.header, vault) {
             switch try self.continuation(of: rest, from: entry, vault) {
-            case .proven: break
-            case .impossible: isOverwritten = true
-            case .unknown: isOverwritten = try self.isReplaced(vault, by: rest)
-            }
-            if !isOverwritten {
+            case .proven:
                 position = entry.position
                 rest.foldBase = entry.anchor
+            case .impossible: isOverwritten = true
+            case .unknown: break
             }
         }
         // Nobody but the applier can have changed a vault that was marked. It logs before it

@@ -8,11 +8,9 @@ import PairWAL
 ///     the file is another one (device, inode, birth)               replaced: moved or renamed here
 ///     its pages have another size                                  replaced
 ///     its change counter is less than it was                       replaced: an older state
-///     a page is as it was before its last logged row came to it    replaced: an older state
-///     of the rows that came last to their pages most are not there replaced: an older state
-///     a page has a row that the newest logged transaction brought  the same vault
 ///     a page is as it was before its last logged change            replaced: an older state
-///     a page has what the newest logged transaction changed there  the same vault
+///     of the rows that came last to their pages half are not there replaced: an older state
+///     a page has what the newest logged transaction put there      the same vault
 ///     none of these, or the log is empty                           replaced, to be safe
 ///
 /// Only what the newest transaction has put there speaks for the vault: everything older is in a backup
@@ -52,7 +50,7 @@ struct VaultDescent {
     }
 
     /// How much of the log is read.
-    private static let tailByteCount = 32 << 20
+    static let tailByteCount = 32 << 20
 
     init(_ sample: VaultSample, log: SegmentStore) throws(VaultError) {
         self.sample = sample
@@ -76,61 +74,40 @@ struct VaultDescent {
         guard found.file == self.sample.file, found.pages.pageSize == self.sample.pageSize,
             found.changeCounter >= self.changeCounter
         else { return false }
-        var tally = Tally()
+        var hasNewest = false
+        /// Of the pages that were written since: whether the row that came last is still there.
+        var (kept, lost) = (0, 0)
         for (number, images) in self.images where number != .first {
             guard let last = images.last else { continue }
             let older = self.older(number, images)
             // Whoever puts pages back does so again and again.
             guard !older.contains(last.hash), Set(older).count == older.count else { continue }
             guard number.rawValue <= found.pages.pageCount else {
-                tally.lostRows += 1
+                lost += 1
                 continue
             }
             let hash = VaultSample.Short(found.pages[number])
+            guard !older.contains(hash) else { return false }
             let isNewest = last.txid == self.newest
             guard isNewest || hash != last.hash else { continue }
-            let change = self.change(images)
-            if older.contains(hash) {
-                guard let change, !change.hasNewRow else { return false }
-                tally.setBack += 1
-            } else if let change, hash == last.hash {
-                tally.count(change, isThere: change.isDistinct, isNewest: true)
-            } else if let change {
-                let isThere = change.isIn(try page(number))
-                // What the page had before may have been the same.
-                let isProof = isNewest && !images.dropLast().contains { change.isIn($0.bytes) }
-                tally.countRow(change, isThere: isThere)
-                tally.count(change, isThere: isThere, isNewest: isProof)
+            guard let change = self.change(images) else {
+                // Which row came last is not known, but all that were there.
+                let all = PageChange(from: [], to: last.bytes)
+                if all.hasNewRow, hash != last.hash, !all.isIn(try page(number)) { lost += 1 }
+                continue
             }
+            if hash == last.hash {
+                hasNewest = hasNewest || change.isDistinct
+                continue
+            }
+            let isThere = change.isIn(try page(number))
+            if change.hasNewRow { (kept, lost) = isThere ? (kept + 1, lost) : (kept, lost + 1) }
+            // What the page had before may have been the same.
+            guard isThere, isNewest, !images.dropLast().contains(where: { change.isIn($0.bytes) })
+            else { continue }
+            hasNewest = true
         }
-        return tally.speaksForTheVault
-    }
-
-    /// What was found of the pages.
-    private struct Tally {
-        /// Something that the newest transaction has put there is there; a row of it is.
-        private var (hasNewest, hasNewestRow) = (false, false)
-        /// Of the pages that were written since: whether the row that came last is still there.
-        private var keptRows = 0
-        var lostRows = 0
-        /// Pages that are as they were before, and to which no row had come.
-        var setBack = 0
-
-        mutating func count(_ change: PageChange, isThere: Bool, isNewest: Bool) {
-            guard isThere, isNewest else { return }
-            self.hasNewest = true
-            self.hasNewestRow = self.hasNewestRow || change.hasNewRow
-        }
-
-        mutating func countRow(_ change: PageChange, isThere: Bool) {
-            guard change.hasNewRow else { return }
-            if isThere { self.keptRows += 1 } else { self.lostRows += 1 }
-        }
-
-        var speaksForTheVault: Bool {
-            (self.setBack == 0 ? self.hasNewest : self.hasNewestRow)
-                && self.keptRows >= self.lostRows
-        }
+        return hasNewest && (lost == 0 || kept > lost)
     }
 
     /// All states of the page that are known to be older than the last.
@@ -240,7 +217,7 @@ extension Vault {
         )
         do throws(SystemFailure) {
             try sample.write(to: self.samplePath)
-            try self.forgetOverwriting()
+            if !vault.isTamperedWith { try self.forgetOverwriting() }
         } catch {
             throw VaultError(error)
         }

@@ -80,7 +80,8 @@ extension EndToEnd {
         @Test func `of the secondary is named, with the way to mend it`() async throws {
             try await LabPair.filled(.patient) { lab in
                 let next =
-                    "on node-2: systemctl restart paird, which archives that copy and mends it"
+                    "on node-2: systemctl restart paird, which archives that copy and mends it; "
+                    + "then pairctl verify --full"
                 try await self.fill(lab, damaging: .two) {
                     try await self.expectDamage(lab, on: .two, next: next)
                 }
@@ -95,7 +96,7 @@ extension EndToEnd {
             try await LabPair.filled(.patient) { lab in
                 let next =
                     "pairctl switchover; then on node-1: systemctl restart paird, which archives "
-                    + "that copy and mends it"
+                    + "that copy and mends it; then pairctl verify --full"
                 try await self.fill(lab, damaging: .one) {
                     try await self.expectDamage(lab, on: .one, next: next)
                 }

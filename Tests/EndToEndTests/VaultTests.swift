@@ -108,16 +108,16 @@ extension EndToEnd {
                     let shell = try lab.application(.one)
                     let writer = LedgerWriter(shell, from: committed + 1)
                     // The log's newest transaction tells the vault from a backup.
-                    try await writer.run(rate: nil, until: committed + 20)
+                    try await writer.run(rate: nil, until: committed + 60)
                     try await lab.waitApplied(on: .one)
                     try await lab.kill(.one)
-                    try await writer.run(rate: nil, until: committed + 250)
+                    try await writer.run(rate: nil, until: committed + 290)
                     let answer = try await shell.run(
                         "PRAGMA wal_checkpoint(\(mode)); PRAGMA wal_checkpoint(\(mode));"
                     )
                     #expect(answer.errors == [])
                     #expect(answer.rows.allSatisfy { $0.hasPrefix("0|") }, "\(answer.rows)")
-                    try await writer.run(rate: nil, until: committed + 300)
+                    try await writer.run(rate: nil, until: committed + 340)
                     committed = writer.committed
                     await shell.close()
                     try await lab.start(.one)
