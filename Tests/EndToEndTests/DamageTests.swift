@@ -77,33 +77,23 @@ extension EndToEnd {
             try await lab.expectEqual(atLeast: 300)
         }
 
-        @Test func `of the secondary is named, with the way to mend it`() async throws {
+        @Test(arguments: LabNode.allCases)
+        func `is named with its node, and with the way to mend it`(node: LabNode) async throws {
             try await LabPair.filled(.patient) { lab in
+                // Whoever serves hands over first: a secondary takes the pages that differ.
                 let next =
-                    "on node-2: systemctl restart paird, which archives that copy and mends it; "
-                    + "then pairctl verify --full"
-                try await self.fill(lab, damaging: .two) {
-                    try await self.expectDamage(lab, on: .two, next: next)
+                    (node == .one ? "pairctl switchover; then " : "")
+                    + "on \(node.name): systemctl restart paird, which archives that copy and mends "
+                    + "it; then pairctl verify --full"
+                try await self.fill(lab, damaging: node) {
+                    try await self.expectDamage(lab, on: node, next: next)
                 }
 
-                try await lab.stop(.two)
-                try await lab.start(.two)
-                try await self.expectMended(lab)
-            }
-        }
-
-        @Test func `of the primary is named, with the way to mend it`() async throws {
-            try await LabPair.filled(.patient) { lab in
-                let next =
-                    "pairctl switchover; then on node-1: systemctl restart paird, which archives "
-                    + "that copy and mends it; then pairctl verify --full"
-                try await self.fill(lab, damaging: .one) {
-                    try await self.expectDamage(lab, on: .one, next: next)
+                if node == .one {
+                    try await lab.operate(.one, ["switchover", "--wait", "--timeout", "30s"])
                 }
-
-                try await lab.operate(.one, ["switchover", "--wait", "--timeout", "30s"])
-                try await lab.stop(.one)
-                try await lab.start(.one)
+                try await lab.stop(node)
+                try await lab.start(node)
                 try await self.expectMended(lab)
             }
         }
